@@ -1,0 +1,1 @@
+"""Side-by-side measurements; run them from a checkout, see benchmarks/README.md."""

@@ -1,0 +1,62 @@
+"""The characters a recogniser can read, in class order."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edge_ocr.errors import ModelError
+
+BLANK = 0
+"""Class of the CTC blank; the characters follow from class 1 on."""
+
+
+class Charset(Sequence[str]):
+    """Characters in class order, without the blank: character i is class i + 1."""
+
+    def __init__(self, characters: Sequence[str]) -> None:
+        """Check and keep the characters.
+
+        Raises:
+            ModelError: a character occurs twice or is empty.
+        """
+        self._characters = tuple(characters)
+        if len(set(self._characters)) != len(self._characters):
+            twice = sorted({c for c in self._characters if self._characters.count(c) > 1})
+            raise ModelError(f"charset: {twice[:5]} occur more than once; a class must have one character")
+        if "" in self._characters:
+            raise ModelError("charset: an empty character; write the space as a line with one space")
+
+    def __len__(self) -> int:
+        return len(self._characters)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int and slice alike, as Sequence wants it
+        return self._characters[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._characters)
+
+    def __repr__(self) -> str:
+        return f"Charset({len(self)} characters)"
+
+    @property
+    def n_classes(self) -> int:
+        """Classes of a CTC head for this charset: the characters and the blank."""
+        return len(self) + 1
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Charset":
+        """Read one character a line, UTF-8, in class order.
+
+        Raises:
+            ModelError: the file is missing, is not UTF-8, or repeats a character.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror}); a pack needs its charset file") from error
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{path}: not UTF-8 at byte {error.start}; save the charset as UTF-8") from error
+        return cls(lines[:-1] if lines and lines[-1] == "" else lines)
+
+    def to_file(self, path: Path) -> None:
+        """Write one character a line, UTF-8, in class order."""
+        path.write_text("".join(f"{character}\n" for character in self), encoding="utf-8")

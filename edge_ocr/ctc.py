@@ -1,0 +1,58 @@
+"""CTC decoding, the same for training, evaluation and every engine."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.charset import BLANK
+from edge_ocr.errors import ModelError
+from edge_ocr.page import Reading
+
+
+def decode_best_path(
+    classes_NT: NDArray[np.integer], scores_NT: NDArray[np.floating], charset: Sequence[str]
+) -> list[Reading]:
+    """Read CTC output by best path: merge repeats, drop blanks.
+
+    Args:
+        classes_NT: (N, T) class with the highest probability per time step; 0 is the blank.
+        scores_NT: (N, T) that probability, in [0, 1].
+        charset: The C - 1 characters in class order, without the blank.
+
+    Returns:
+        N readings; a line with no character has text "" and score 0. A reading's score is the mean probability of its
+        characters, each taken at the first step it stands on.
+
+    Raises:
+        ModelError: a class is beyond the charset.
+
+    Reference:
+        Graves et al. 2006, section 3.2, "best path decoding".
+    """
+    if classes_NT.size and int(classes_NT.max()) > len(charset):
+        raise ModelError(f"recogniser gave class {int(classes_NT.max())}, the charset has {len(charset)} characters")
+    readings = []
+    for classes_T, scores_T in zip(classes_NT, scores_NT, strict=True):
+        # Merge before dropping blanks: in "a-a" the blank is what keeps the doubled letter.
+        kept = classes_T != BLANK
+        kept[1:] &= classes_T[1:] != classes_T[:-1]
+        text = "".join(charset[int(c) - 1] for c in classes_T[kept])
+        score = float(scores_T[kept].mean()) if text else 0.0
+        readings.append(Reading(text, min(score, 1.0)))
+    return readings
+
+
+def decode_probs(probs_NTC: NDArray[np.floating], charset: Sequence[str]) -> list[Reading]:
+    """Read CTC probabilities by best path; see `decode_best_path`.
+
+    Args:
+        probs_NTC: (N, T, C) softmax output; class 0 is the blank.
+        charset: The C - 1 characters in class order, without the blank.
+
+    Raises:
+        ModelError: C differs from len(charset) + 1.
+    """
+    if probs_NTC.shape[-1] != len(charset) + 1:
+        raise ModelError(f"recogniser has {probs_NTC.shape[-1]} classes, the charset needs {len(charset) + 1}")
+    return decode_best_path(probs_NTC.argmax(axis=-1), probs_NTC.max(axis=-1), charset)

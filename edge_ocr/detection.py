@@ -1,0 +1,246 @@
+"""Where the text is: an image is tiled onto the detector's static sizes, its probability map becomes quads."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.engines import CompiledNetwork
+from edge_ocr.geometry import Quad, clip_quad, is_vertical, quad_size, reading_order, rect_to_quad, turn_quad
+
+OVERLAP_PX = 64
+"""How far neighbouring tiles overlap, in detector pixels: more than the detector's view of a letter."""
+
+Size = tuple[int, int]
+"""(height, width) of a detector input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleRule:
+    """How large an image is shown to the detector."""
+
+    limit_side: Literal["min", "max"] = "max"
+    """`min`: the shorter side is raised to `limit_px`; `max`: the longer side is lowered to it, but the shorter one not
+    below a quarter of it, so that a long strip keeps its text."""
+    limit_px: int = 960
+    max_scale: float = 4.0
+    """Small images are enlarged by at most this much."""
+    max_megapixels: float = 4.0
+    """Images are shrunk so that the detector sees at most this much."""
+
+    def scale(self, height: int, width: int) -> float:
+        """Detector pixels per image pixel for an image of this size."""
+        if self.limit_side == "min":
+            scale = min(max(1.0, self.limit_px / min(height, width)), self.max_scale)
+        else:
+            scale = min(1.0, max(self.limit_px / max(height, width), self.limit_px / 4 / min(height, width)))
+        return min(scale, math.sqrt(self.max_megapixels * 1e6 / (height * width)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorThresholds:
+    """How the probability map becomes quads (DB, Liao et al. 2020, section 3.3; PP-OCR's constants)."""
+
+    bin: float = 0.3
+    """Probability above which a pixel counts as text."""
+    box: float = 0.5
+    """Mean probability inside a rectangle below which it is no text."""
+    unclip: float = 1.6
+    """The rectangle grows by area * unclip / perimeter."""
+    dilate: bool = True
+    """Whether the binary map is dilated by 2 x 2 first."""
+    min_side_px: float = 3.0
+    """Shorter sides of a rectangle below this, in detector pixels, are noise."""
+    max_candidates: int = 2000
+    """Most regions looked at; the largest come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One window of the scaled image that the detector sees at once."""
+
+    y: int
+    x: int
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """How one image is shown to the detector."""
+
+    scaled: Size
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundQuads:
+    """The quads of an image and the milliseconds that were spent inside the network for them."""
+
+    quads: list[Quad]
+    """In reading order; those of lines that run downwards begin at their top-right, so that they read left to right."""
+    infer_ms: float
+
+
+class LineFinder:
+    """Finds lines of text with one detector. Safe to share between threads."""
+
+    def __init__(
+        self, network: CompiledNetwork, *, rule: ScaleRule, thresholds: DetectorThresholds, sizes: Sequence[Size]
+    ) -> None:
+        """Keep what finding needs.
+
+        Args:
+            network: Takes (1, H, W, 3) uint8, gives (1, H, W) uint8 probability * 255.
+            rule: How large an image is shown.
+            thresholds: How the map becomes quads.
+            sizes: Static (height, width), at least one.
+        """
+        self._network = network
+        self._rule = rule
+        self._thresholds = thresholds
+        self._sizes = tuple(sizes)
+
+    def find(self, image: NDArray[np.uint8]) -> FoundQuads:
+        """Find the lines of an image.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, at least 1 x 1.
+        """
+        height, width = image.shape[:2]
+        plan = plan_tiles(height, width, self._rule, self._sizes)
+        maps, infer_ms = [], 0.0
+        for tensor in tile_tensors(image, plan):
+            start = time.perf_counter()
+            maps.append(self._network.infer(tensor)[0][0])
+            infer_ms += (time.perf_counter() - start) * 1e3
+        quads = map_to_quads(merge_tiles(plan, maps), self._thresholds, width, height)
+        ordered = [quads[i] for i in reading_order(quads)]
+        return FoundQuads([turn_quad(quad) if is_vertical(quad) else quad for quad in ordered], infer_ms)
+
+
+def plan_tiles(height: int, width: int, rule: ScaleRule, sizes: Sequence[Size]) -> TilePlan:
+    """Choose the scale and the static sizes for an image.
+
+    One tile of the smallest size that holds the scaled image; where none does, overlapping tiles of the size that
+    needs the least area.
+
+    Args:
+        height: Rows of the image, at least 1.
+        width: Columns of the image, at least 1.
+        rule: How large the image is shown.
+        sizes: Static (height, width) that the detector is compiled for; at least one.
+    """
+    scale = rule.scale(height, width)
+    scaled = (max(1, round(height * scale)), max(1, round(width * scale)))
+    plans = [_tile_with(scaled, size) for size in sizes]
+    best = min(plans, key=lambda tiles: sum(tile.size[0] * tile.size[1] for tile in tiles))
+    return TilePlan(scaled, best)
+
+
+def tile_tensors(image: NDArray[np.uint8], plan: TilePlan) -> list[NDArray[np.uint8]]:
+    """What the detector sees of an image: (1, H, W, 3) uint8 per tile of the plan."""
+    if plan.scaled != image.shape[:2]:
+        shrinks = plan.scaled[0] * 2 < image.shape[0]
+        resized = cv2.resize(image, plan.scaled[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        image = np.asarray(resized, dtype=np.uint8)
+    return [letterbox(image, tile) for tile in plan.tiles]
+
+
+def letterbox(scaled_image: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
+    """Cut a tile out of the scaled image; what is missing on the right and below is black.
+
+    Returns:
+        (1, H, W, 3) uint8 of the tile's size.
+    """
+    height, width = tile.size
+    part = scaled_image[tile.y : tile.y + height, tile.x : tile.x + width]
+    if part.shape[:2] == (height, width):
+        return np.ascontiguousarray(part)[None]
+    canvas = np.zeros((1, height, width, 3), dtype=np.uint8)
+    canvas[0, : part.shape[0], : part.shape[1]] = part
+    return canvas
+
+
+def merge_tiles(plan: TilePlan, maps: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Lay the tiles' probability maps over each other; the larger probability wins, so seams cut no line.
+
+    Args:
+        plan: As `plan_tiles` gave it.
+        maps: Per tile (H, W) uint8 probability * 255.
+
+    Returns:
+        (h, w) uint8 of the scaled image's size.
+    """
+    height, width = plan.scaled
+    if len(maps) == 1:
+        return maps[0][:height, :width]
+    merged = np.zeros(plan.scaled, dtype=np.uint8)
+    for tile, prob_map in zip(plan.tiles, maps, strict=True):
+        target = merged[tile.y : tile.y + tile.size[0], tile.x : tile.x + tile.size[1]]
+        np.maximum(target, prob_map[: target.shape[0], : target.shape[1]], out=target)
+    return merged
+
+
+def map_to_quads(
+    prob_map: NDArray[np.uint8], thresholds: DetectorThresholds, image_width: int, image_height: int
+) -> list[Quad]:
+    """Turn a probability map into quads in pixels of the image.
+
+    Args:
+        prob_map: (h, w) uint8 probability * 255 over the whole image.
+        thresholds: The detector's constants.
+        image_width: Columns of the image the quads are for.
+        image_height: Rows of it.
+
+    Returns:
+        Quads in no particular order; none for a map without text.
+    """
+    binary = (prob_map > round(thresholds.bin * 255)).view(np.uint8)
+    if thresholds.dilate:
+        binary = cv2.dilate(binary, np.ones((2, 2), np.uint8))
+    contours, _ = cv2.findContours(binary, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    if len(contours) > thresholds.max_candidates:
+        contours = sorted(contours, key=cv2.contourArea, reverse=True)[: thresholds.max_candidates]
+    factors = np.array([image_width / prob_map.shape[1], image_height / prob_map.shape[0]], dtype=np.float32)
+    quads = []
+    for contour in contours:
+        centre, size, angle_deg = cv2.minAreaRect(contour)
+        if min(size) < thresholds.min_side_px:
+            continue
+        if _mean_inside(prob_map, rect_to_quad(centre, size, angle_deg)) < thresholds.box * 255:
+            continue
+        grow = size[0] * size[1] * thresholds.unclip / (2 * (size[0] + size[1]))
+        if min(size) + 2 * grow < thresholds.min_side_px + 2:
+            continue
+        quad = clip_quad(rect_to_quad(centre, size, angle_deg, grow) * factors, image_width, image_height)
+        if min(quad_size(quad)) > 1:
+            quads.append(quad)
+    return quads
+
+
+def _tile_with(scaled: Size, size: Size) -> tuple[Tile, ...]:
+    rows, columns = (_tile_starts(length, side) for length, side in zip(scaled, size, strict=True))
+    return tuple(Tile(y, x, size) for y in rows for x in columns)
+
+
+def _tile_starts(length: int, side: int) -> list[int]:
+    """Starts of windows of `side` that cover `length` with an overlap, spread evenly."""
+    if length <= side:
+        return [0]
+    n = math.ceil((length - OVERLAP_PX) / (side - OVERLAP_PX))
+    return [round(i * (length - side) / (n - 1)) for i in range(n)]
+
+
+def _mean_inside(prob_map: NDArray[np.uint8], quad: Quad) -> float:
+    """Mean of the map inside a quad, in [0, 255]."""
+    height, width = prob_map.shape
+    x0, y0 = np.clip(np.floor(quad.min(axis=0)).astype(int), 0, (width - 1, height - 1))
+    x1, y1 = np.clip(np.ceil(quad.max(axis=0)).astype(int), 0, (width - 1, height - 1))
+    mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), dtype=np.uint8)
+    cv2.fillConvexPoly(mask, (quad - (x0, y0)).astype(np.int32), 1)
+    return float(cv2.mean(prob_map[y0 : y1 + 1, x0 : x1 + 1], mask)[0])

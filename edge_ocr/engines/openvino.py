@@ -1,0 +1,180 @@
+"""OpenVINO on CPUs: static shapes, compiled when first met, bounded in number, cached on disk."""
+
+import logging
+import os
+import queue
+import sys
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.engines import Arrays
+from edge_ocr.errors import ModelError
+
+# OpenVINO reports its use over the network unasked, from its import on. Without this module it has a stub instead.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino as ov
+
+MAX_SHAPES = 32
+"""Compiled shapes kept per network; the one unused for longest goes first."""
+CACHE_ENV = "EDGE_OCR_CACHE"
+
+log = logging.getLogger(__name__)
+
+
+class OpenVinoEngine:
+    """Compiles networks for this CPU."""
+
+    def __init__(self, *, threads: int, inference_precision: str, hint: str, pinning: bool) -> None:
+        """Prepare OpenVINO.
+
+        Args:
+            threads: Threads for inference.
+            inference_precision: f32, bf16 or f16: what float layers are computed in.
+            hint: latency or throughput.
+            pinning: Whether threads are bound to cores; off where several processes share them.
+
+        Raises:
+            ModelError: the CPU cannot compute in that precision natively.
+        """
+        self._core = ov.Core()
+        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        native = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}[inference_precision]
+        if native not in capabilities:
+            raise ModelError(
+                f"inference_precision {inference_precision}: this CPU computes natively in {', '.join(capabilities)};"
+                " emulation is many times slower, so set f32 in the profile"
+            )
+        self._threads = threads
+        self._config: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": inference_precision,
+            "PERFORMANCE_HINT": hint.upper(),
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": pinning,
+        }
+        cache = model_cache_folder()
+        if cache:
+            self._config["CACHE_DIR"] = str(cache)
+
+    def load(self, path: Path, *, streams: int) -> "OpenVinoNetwork":
+        """Open an IR; see `Engine.load`."""
+        try:
+            model = self._core.read_model(path)
+        except RuntimeError as error:
+            raise ModelError(f"{path}: OpenVINO cannot read it ({_first_line(error)}); copy the pack again") from error
+        return OpenVinoNetwork(self._core, model, {**self._config, "NUM_STREAMS": streams}, path)
+
+
+class OpenVinoNetwork:
+    """One IR; see `CompiledNetwork`."""
+
+    def __init__(self, core: ov.Core, model: ov.Model, config: dict[str, Any], path: Path) -> None:
+        self._core = core
+        self._model = model
+        self._config = config
+        self._path = path
+        self._lock = threading.Lock()
+        self._compiled: OrderedDict[tuple[int, ...], _CompiledShape] = OrderedDict()
+
+    def head_classes(self) -> int | None:
+        """Classes of the arg-max folded into the graph; see `CompiledNetwork.head_classes`."""
+        for node in self._model.get_ops():
+            if node.get_type_name() == "TopK":
+                return int(node.input(0).get_partial_shape()[-1].get_length())
+        return None
+
+    def infer(self, input_NHWC: NDArray[np.uint8]) -> Arrays:
+        """Run the network; see `CompiledNetwork.infer`."""
+        return self._for_shape(input_NHWC.shape).infer(input_NHWC)
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs, as OpenVINO reports it of a compiled shape."""
+        with self._lock:
+            shapes = list(self._compiled)
+            compiled = self._compiled[shapes[0]].compiled if shapes else None
+        facts: dict[str, Any] = {"file": self._path.name, "shapes": [list(shape) for shape in shapes]}
+        if compiled is not None:
+            facts |= {
+                "inference_precision": str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string()),
+                "threads": int(compiled.get_property("INFERENCE_NUM_THREADS")),
+                "streams": int(compiled.get_property("NUM_STREAMS")),
+                "pinning": bool(compiled.get_property("ENABLE_CPU_PINNING")),
+                "isa": _property_or_none(compiled, "RUNTIME_REQUIREMENTS"),
+            }
+        return facts
+
+    def _for_shape(self, shape: tuple[int, ...]) -> "_CompiledShape":
+        # One lock for looking up and compiling: two threads that meet a new shape compile it once.
+        with self._lock:
+            found = self._compiled.get(shape)
+            if found is None:
+                model = self._model.clone()
+                try:
+                    model.reshape({model.inputs[0]: ov.PartialShape(list(shape))})
+                    compiled = self._core.compile_model(model, "CPU", self._config)
+                except RuntimeError as error:
+                    raise ModelError(
+                        f"{self._path}: cannot be compiled for input {list(shape)} ({_first_line(error)})"
+                    ) from error
+                found = self._compiled[shape] = _CompiledShape(compiled)
+                if len(self._compiled) > MAX_SHAPES:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(shape)
+            return found
+
+
+class _CompiledShape:
+    """A compiled model and its idle infer requests: every call has a request to itself."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self.compiled = compiled
+        self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
+
+    def infer(self, input_NHWC: NDArray[np.uint8]) -> Arrays:
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self.compiled.create_infer_request()
+        try:
+            request.infer([ov.Tensor(input_NHWC, shared_memory=True)])
+            # Copies: the request's own buffers belong to whoever takes it next.
+            return tuple(tensor.data.copy() for tensor in request.output_tensors)
+        finally:
+            self._idle.put(request)
+
+
+def model_cache_folder() -> Path | None:
+    """The user's own folder (mode 0700) for compiled models; None where it cannot be had.
+
+    The environment variable EDGE_OCR_CACHE names another; an empty value turns the cache off.
+    """
+    named = os.environ.get(CACHE_ENV)
+    if named == "":
+        return None
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-ocr"
+    folder = base / f"openvino-{ov.get_version().split('-')[0]}"
+    try:
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except (OSError, RuntimeError) as error:
+        log.info("no model cache: %s", error)
+        return None
+    return folder if writable else None
+
+
+def _property_or_none(compiled: ov.CompiledModel, name: str) -> str | None:
+    try:
+        return str(compiled.get_property(name))
+    except RuntimeError:
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,47 @@
+"""Whether a line stands on its head."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.engines import CompiledNetwork
+from edge_ocr.recognition import PAD
+
+UPSIDE_DOWN = 1
+"""The classifier's class for 180 degrees."""
+
+
+class OrientationJudge:
+    """Tells upright lines from upside-down ones with a pack's classifier. Safe to share between threads."""
+
+    def __init__(self, network: CompiledNetwork, *, height: int, width: int, threshold: float) -> None:
+        self.network = network
+        self._height = height
+        self._width = width
+        self._threshold = threshold
+
+    def is_upside_down(self, crop: NDArray[np.uint8]) -> bool:
+        """Whether the text of a crop is turned by 180 degrees.
+
+        Args:
+            crop: (H, w, 3) uint8, one line.
+        """
+        (probs,) = self.network.infer(fit_crop(crop, self._height, self._width))
+        return bool(probs[0, UPSIDE_DOWN] > self._threshold)
+
+
+def fit_crop(crop: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Scale a crop into the classifier's input: its aspect kept where it is shorter, squeezed where it is longer.
+
+    Args:
+        crop: (H, w, 3) uint8.
+        height: Rows of the input.
+        width: Columns of the input.
+
+    Returns:
+        (1, height, width, 3) uint8, padded on the right.
+    """
+    fitted = min(width, max(1, round(crop.shape[1] * height / crop.shape[0])))
+    padded = np.full((1, height, width, 3), PAD, dtype=np.uint8)
+    padded[0, :, :fitted] = cv2.resize(crop, (fitted, height))
+    return padded

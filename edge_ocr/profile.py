@@ -1,0 +1,159 @@
+"""Device profiles: how the reader uses one kind of device. Data in profiles/*.yaml."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from edge_ocr.cpu import HostCpu, host_cpu
+from edge_ocr.errors import ConfigError
+from edge_ocr.yamlfile import load_yaml_model
+
+FALLBACK = "generic-cpu"
+"""The profile `auto` takes where none fits better."""
+DETECTOR_MULTIPLE = 32
+
+PrecisionChoice = Literal["best", "int8", "fp"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Match(_Strict):
+    """Which hosts a profile is for; an empty one matches none."""
+
+    model: str = ""
+    """Regular expression searched in the CPU's model name."""
+    needs: tuple[str, ...] = ()
+    """Instruction sets the host must have."""
+    lacks: tuple[str, ...] = ()
+    """Instruction sets the host must not have."""
+
+    @field_validator("model")
+    @classmethod
+    def _is_regular_expression(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+class PrecisionPerNetwork(_Strict):
+    """Which precision of each network is run."""
+
+    detector: PrecisionChoice = "best"
+    recognizer: PrecisionChoice = "best"
+    orientation: PrecisionChoice = "best"
+
+
+class DetectorProfile(_Strict):
+    """The detector's static inputs."""
+
+    sizes: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)]
+    """(height, width) in pixels, multiples of 32; the smallest that holds the scaled image is taken, or tiles."""
+
+    @field_validator("sizes")
+    @classmethod
+    def _are_multiples(cls, sizes: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        for size in sizes:
+            if any(side <= 0 or side % DETECTOR_MULTIPLE for side in size):
+                raise ValueError(f"{list(size)}: both sides must be multiples of {DETECTOR_MULTIPLE}")
+        return sizes
+
+
+class RecognizerProfile(_Strict):
+    """The recogniser's static inputs."""
+
+    widths: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Widths in pixels, ascending, multiples of 8; a crop is padded to the next, a wider one is read in parts."""
+    batch: Literal[1] = 1
+    """Crops a request reads at once. One: a reading then never depends on its neighbours, and batching gained
+    nothing on CPUs (streams do)."""
+
+    @field_validator("widths")
+    @classmethod
+    def _ascend(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if list(widths) != sorted(set(widths)) or any(width <= 0 or width % 8 for width in widths):
+            raise ValueError("must ascend and be multiples of 8")
+        return widths
+
+
+class DeviceProfile(_Strict):
+    """One file of profiles/."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+    description: str
+    verified: bool
+    """Whether this profile was ever run on its device."""
+    match: Match = Match()
+    engine: Literal["openvino"] = "openvino"
+    precision: PrecisionPerNetwork = PrecisionPerNetwork()
+    inference_precision: Literal["f32", "bf16", "f16"] = "f32"
+    """What float layers are computed in."""
+    hint: Literal["latency", "throughput"] = "latency"
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Threads for inference; `auto`: as many as the affinity mask and the cgroup quota give."""
+    streams: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Lines read side by side; `auto`: one per thread."""
+    pinning: bool = False
+    detector: DetectorProfile
+    recognizer: RecognizerProfile
+    orientation: Literal["off", "retry"] = "retry"
+    """`retry`: a line with a low score is looked at upside down too."""
+    latency_budget_ms: Annotated[float, Field(gt=0)] | None = None
+    """What a read may take (p95); None: not stated."""
+
+
+def profiles_folder() -> Path:
+    """Where the shipped profiles are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / "profiles" if (package / "profiles").is_dir() else package.parent / "profiles"
+
+
+def list_profiles() -> list[str]:
+    """Names of the shipped profiles."""
+    return sorted(path.stem for path in profiles_folder().glob("*.yaml"))
+
+
+def load_profile(name_or_path: str | Path, host: HostCpu | None = None) -> DeviceProfile:
+    """Load a profile by name, by file, or `auto`: the shipped one that matches the host.
+
+    Raises:
+        ConfigError: no such profile, or the file is wrong.
+    """
+    text = str(name_or_path)
+    if text == "auto":
+        return _choose([load_profile(name) for name in list_profiles()], host or host_cpu())
+    path = Path(text) if text.endswith((".yaml", ".yml")) or "/" in text else profiles_folder() / f"{text}.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"profile {text!r}: not found; name a YAML file, or one of: auto, {', '.join(list_profiles())}"
+        )
+    profile = load_yaml_model(path, DeviceProfile)
+    if path.parent == profiles_folder() and profile.name != path.stem:
+        raise ConfigError(f"{path}: name is {profile.name!r}; it must be the file's name, {path.stem!r}")
+    return profile
+
+
+def profile_matches(profile: DeviceProfile, host: HostCpu) -> bool:
+    """Whether the host is a device the profile is for."""
+    match = profile.match
+    if not (match.model or match.needs):
+        return False
+    return (
+        re.search(match.model, host.model) is not None
+        and set(match.needs) <= host.flags
+        and not set(match.lacks) & host.flags
+    )
+
+
+def _choose(profiles: Sequence[DeviceProfile], host: HostCpu) -> DeviceProfile:
+    matching = [profile for profile in profiles if profile_matches(profile, host)]
+    if not matching:
+        return next(profile for profile in profiles if profile.name == FALLBACK)
+    # A named CPU beats an instruction set; more instruction sets beat fewer.
+    return max(matching, key=lambda profile: (bool(profile.match.model), len(profile.match.needs)))

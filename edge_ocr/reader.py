@@ -1,0 +1,235 @@
+"""The reader: an image in, a page of lines out."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.cpu import host_cpu
+from edge_ocr.detection import LineFinder
+from edge_ocr.engines import CompiledNetwork, Engine
+from edge_ocr.errors import ConfigError, ImageError
+from edge_ocr.geometry import Quad, image_quad
+from edge_ocr.images import MAX_PIXELS, load_image
+from edge_ocr.orientation import OrientationJudge
+from edge_ocr.pack import OrientationSpec, Pack, load_pack
+from edge_ocr.page import STAGES, Line, Page
+from edge_ocr.profile import DeviceProfile, load_profile
+from edge_ocr.recognition import LineReader, TimedReading, check_head, cut_line
+
+RETRY_BELOW = 0.75
+"""A line with a lower score is looked at upside down too."""
+
+
+class Reader:
+    """Reads text in images with one model pack under one device profile. Safe to share between threads."""
+
+    def __init__(self, pack: str | Path = "latin", profile: str | Path | DeviceProfile = "auto") -> None:
+        """Load the networks; shapes are compiled when first needed, or by `warm_up`.
+
+        Args:
+            pack: A pack's name or folder.
+            profile: A profile's name, a YAML file, `auto`, or a loaded profile.
+
+        Raises:
+            ModelError: the pack is not there, damaged, or lacks what the profile asks for.
+            ConfigError: the profile is not there or wrong.
+        """
+        self.pack: Pack = load_pack(pack)
+        self.profile = profile if isinstance(profile, DeviceProfile) else load_profile(profile)
+        usable = host_cpu().usable_threads
+        self._threads = usable if self.profile.threads == "auto" else self.profile.threads
+        self._streams = self._threads if self.profile.streams == "auto" else self.profile.streams
+        cv2.setNumThreads(self._threads)
+        engine = _make_engine(self.profile, self._threads)
+        manifest, choices = self.pack.manifest, self.profile.precision
+        self._precisions: dict[str, str] = {}
+        self._detector = self._load(engine, "detector", choices.detector, streams=1)
+        self._finder = LineFinder(
+            self._detector,
+            rule=manifest.detector.scale,
+            thresholds=manifest.detector.thresholds,
+            sizes=self.profile.detector.sizes,
+        )
+        self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams)
+        check_head(self._recognizer.head_classes(), self.pack.charset)
+        self._lines = LineReader(
+            self._recognizer,
+            height=manifest.recognizer.height,
+            widths=self.profile.recognizer.widths,
+            charset=self.pack.charset,
+        )
+        self._judge: OrientationJudge | None = None
+        if manifest.orientation and self.profile.orientation == "retry":
+            network = self._load(engine, "orientation", choices.orientation, streams=self._streams)
+            self._judge = _make_judge(network, manifest.orientation)
+        self._workers = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
+
+    def read(self, image: NDArray[np.uint8] | str | Path) -> Page:
+        """Find and read all lines of text.
+
+        Args:
+            image: (H, W, 3) uint8 BGR of any size up to 100 megapixels, or the path of an image file.
+
+        Returns:
+            The lines in reading order; a page without lines where there is no text.
+
+        Raises:
+            ImageError: not such an array, or the file cannot be read.
+        """
+        pixels = _as_pixels(image)
+        height, width = pixels.shape[:2]
+        clock = _StageClock()
+        with clock.stage("total"):
+            with clock.stage("detect"):
+                found = self._finder.find(pixels)
+                clock.add("infer", found.infer_ms)
+                quads = found.quads
+            with clock.stage("crop"):
+                crops = [self._cut(pixels, quad) for quad in quads]
+            with clock.stage("recognize"):
+                readings = self._read_crops(crops, clock)
+            with clock.stage("orient"):
+                quads, readings = self._look_again(pixels, quads, crops, readings, clock)
+        min_score = self.pack.manifest.recognizer.min_score
+        lines = tuple(
+            Line(timed.reading.text, timed.reading.score, quad)
+            for quad, timed in zip(quads, readings, strict=True)
+            if timed.reading.text.strip() and timed.reading.score >= min_score
+        )
+        return Page(width, height, lines, clock.timings_ms)
+
+    def read_line(self, image: NDArray[np.uint8] | str | Path) -> Line:
+        """Read an image that is one line of text, without looking for it.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, or the path of an image file.
+
+        Returns:
+            The line with the whole image as its quad; text "" and score 0 where nothing is legible.
+
+        Raises:
+            ImageError: not such an array, or the file cannot be read.
+        """
+        pixels = _as_pixels(image)
+        quad = image_quad(pixels)
+        reading = self._lines.read(self._cut(pixels, quad)).reading
+        return Line(reading.text, reading.score, quad)
+
+    def warm_up(self, sizes_hw: Sequence[tuple[int, int]] = ()) -> None:
+        """Compile what images will need, so that the first ones are not slow.
+
+        Args:
+            sizes_hw: (height, width) of images to come; the recogniser's widths are always compiled.
+        """
+        self._lines.warm_up()
+        for height, width in sizes_hw:
+            self.read(np.zeros((height, width, 3), dtype=np.uint8))
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs, for reports: pack, profile, and per network what the engine compiled."""
+        networks: dict[str, CompiledNetwork] = {"detector": self._detector, "recognizer": self._recognizer}
+        if self._judge:
+            networks["orientation"] = self._judge.network
+        return {
+            "pack": {"name": self.pack.name, "version": self.pack.version, "sha256": self.pack.sha256},
+            "profile": self.profile.model_dump(mode="json"),
+            "threads": self._threads,
+            "streams": self._streams,
+            "networks": {
+                name: {"precision": self._precisions[name], **network.describe()} for name, network in networks.items()
+            },
+        }
+
+    def _load(self, engine: Engine, network: str, choice: Any, *, streams: int) -> CompiledNetwork:
+        path, self._precisions[network] = self.pack.choose(network, choice)
+        return engine.load(path, streams=streams)
+
+    def _cut(self, pixels: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
+        return cut_line(pixels, quad, self.pack.manifest.recognizer.height)
+
+    def _read_crops(self, crops: Sequence[NDArray[np.uint8]], clock: "_StageClock") -> list[TimedReading]:
+        if len(crops) <= 1:
+            readings = [self._lines.read(crop) for crop in crops]
+        else:
+            # Widest first: no stream is left with a long line at the end.
+            order = sorted(range(len(crops)), key=lambda i: -crops[i].shape[1])
+            futures = {i: self._workers.submit(self._lines.read, crops[i]) for i in order}
+            readings = [futures[i].result() for i in range(len(crops))]
+        clock.add("infer", sum(timed.infer_ms for timed in readings) / max(1, min(self._streams, len(crops))))
+        return readings
+
+    def _look_again(
+        self,
+        pixels: NDArray[np.uint8],
+        quads: list[Quad],
+        crops: list[NDArray[np.uint8]],
+        readings: list[TimedReading],
+        clock: "_StageClock",
+    ) -> tuple[list[Quad], list[TimedReading]]:
+        """Read lines with a low score turned too, and keep what reads better."""
+        if self._judge is None:
+            return quads, readings
+        doubtful = [i for i, timed in enumerate(readings) if timed.reading.score < RETRY_BELOW]
+        turned = {i: quads[i][[2, 3, 0, 1]] for i in doubtful if self._judge.is_upside_down(crops[i])}
+        again = self._read_crops([self._cut(pixels, quad) for quad in turned.values()], clock)
+        quads, readings = list(quads), list(readings)
+        for (i, quad), timed in zip(turned.items(), again, strict=True):
+            if timed.reading.score > readings[i].reading.score:
+                quads[i], readings[i] = quad, timed
+        return quads, readings
+
+
+class _StageClock:
+    """Adds up milliseconds per stage."""
+
+    def __init__(self) -> None:
+        self.timings_ms = dict.fromkeys(STAGES, 0.0)
+
+    def add(self, stage: str, ms: float) -> None:
+        self.timings_ms[stage] += ms
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, (time.perf_counter() - start) * 1e3)
+
+
+def _make_engine(profile: DeviceProfile, threads: int) -> Engine:
+    if profile.engine == "openvino":
+        from edge_ocr.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(
+            threads=threads,
+            inference_precision=profile.inference_precision,
+            hint=profile.hint,
+            pinning=profile.pinning,
+        )
+    raise ConfigError(f"profile {profile.name}: engine {profile.engine!r} is not in this version")
+
+
+def _make_judge(network: CompiledNetwork, spec: OrientationSpec) -> OrientationJudge:
+    return OrientationJudge(network, height=spec.height, width=spec.width, threshold=spec.threshold)
+
+
+def _as_pixels(image: NDArray[np.uint8] | str | Path) -> NDArray[np.uint8]:
+    if isinstance(image, (str, Path)):
+        return load_image(image)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        shape = getattr(image, "shape", None)
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise ImageError(f"image: {kind} of shape {shape}; give (H, W, 3) uint8 BGR or the path of a file")
+    if image.size == 0:
+        raise ImageError(f"image: shape {image.shape} has no pixels; give at least 1 x 1")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise ImageError(f"image: {image.shape[1]} x {image.shape[0]} is above {MAX_PIXELS // 1_000_000} megapixels")
+    return image

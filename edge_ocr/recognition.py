@@ -1,0 +1,155 @@
+"""What a line says: a crop is padded to a static width, its best path is decoded."""
+
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.charset import Charset
+from edge_ocr.ctc import decode_best_path
+from edge_ocr.engines import CompiledNetwork
+from edge_ocr.errors import ModelError
+from edge_ocr.geometry import Quad, cut_crop, image_quad, quad_size
+from edge_ocr.page import Reading
+
+PAD = 127
+"""Fills a crop up to its width: 0 after normalisation, as the published recognisers were trained."""
+CUT_SEARCH = 0.25
+"""A line too wide for one crop is cut at the emptiest column in this last part of it."""
+MIN_CONTENT_PX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TimedReading:
+    """A reading and the milliseconds that were spent inside the network for it."""
+
+    reading: Reading
+    infer_ms: float
+
+
+class LineReader:
+    """Reads crops with one recogniser. Safe to share between threads."""
+
+    def __init__(self, network: CompiledNetwork, *, height: int, widths: Sequence[int], charset: Charset) -> None:
+        """Keep what reading needs.
+
+        Args:
+            network: Takes (1, height, width, 3) uint8, gives classes and scores, (1, T) each.
+            height: Rows of a crop.
+            widths: Static widths, ascending.
+            charset: The characters of its classes.
+        """
+        self._network = network
+        self._height = height
+        self._widths = list(widths)
+        self._charset = charset
+
+    def read(self, crop: NDArray[np.uint8]) -> TimedReading:
+        """Read one line.
+
+        Args:
+            crop: (height, w, 3) uint8 of any width; one wider than the largest static width is read in parts.
+
+        Returns:
+            Text "" and score 0 where nothing is legible.
+        """
+        if crop.shape[1] <= self._widths[-1]:
+            return self._read_part(crop)
+        parts = [self._read_part(part) for part in split_wide(crop, self._widths[-1])]
+        infer_ms = sum(part.infer_ms for part in parts)
+        legible = [part.reading for part in parts if part.reading.text]
+        n_characters = sum(len(reading.text) for reading in legible)
+        if not n_characters:
+            return TimedReading(Reading("", 0.0), infer_ms)
+        score = sum(reading.score * len(reading.text) for reading in legible) / n_characters
+        return TimedReading(Reading(" ".join(reading.text for reading in legible), score), infer_ms)
+
+    def warm_up(self) -> None:
+        """Compile every static width, so that no later line waits for it."""
+        for width in self._widths:
+            self._read_part(np.full((self._height, width, 3), PAD, dtype=np.uint8))
+
+    def _read_part(self, crop: NDArray[np.uint8]) -> TimedReading:
+        padded = pad_crop(crop, self._widths)
+        start = time.perf_counter()
+        classes, scores = self._network.infer(padded)
+        infer_ms = (time.perf_counter() - start) * 1e3
+        return TimedReading(decode_best_path(classes, scores, self._charset)[0], infer_ms)
+
+
+def cut_line(image: NDArray[np.uint8], quad: Quad, height: int) -> NDArray[np.uint8]:
+    """Cut a quad out of an image at the recogniser's height, its aspect kept.
+
+    Returns:
+        (height, w, 3) uint8; w is not yet a static width.
+    """
+    quad_width, quad_height = quad_size(quad)
+    width = math.ceil(height * quad_width / max(quad_height, 1.0))
+    return cut_crop(image, quad, height, max(width, MIN_CONTENT_PX))
+
+
+def scale_line(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
+    """Scale a whole image that is one line to the recogniser's height, its aspect kept."""
+    return cut_line(image, image_quad(image), height)
+
+
+def pad_crop(crop: NDArray[np.uint8], widths: Sequence[int]) -> NDArray[np.uint8]:
+    """Pad a crop on its right to the next static width.
+
+    Args:
+        crop: (H, w, 3) uint8, w at most the largest width.
+        widths: Static widths, ascending.
+
+    Returns:
+        (1, H, width, 3) uint8.
+    """
+    height, content_width = crop.shape[:2]
+    padded = np.full((1, height, widths[bisect_left(widths, content_width)], 3), PAD, dtype=np.uint8)
+    padded[0, :, :content_width] = crop
+    return padded
+
+
+def split_wide(crop: NDArray[np.uint8], max_width: int) -> list[NDArray[np.uint8]]:
+    """Cut a very wide crop into parts of at most `max_width`, between letters where there is a gap.
+
+    Args:
+        crop: (H, W, 3) uint8.
+        max_width: Columns a part may have.
+
+    Returns:
+        Views of the crop from left to right that together are the whole crop.
+    """
+    parts = []
+    while crop.shape[1] > max_width:
+        start = int(max_width * (1 - CUT_SEARCH))
+        grey = cv2.cvtColor(crop[:, start:max_width], cv2.COLOR_BGR2GRAY)
+        ink_per_column = grey.astype(np.float32).std(axis=0)
+        # Prefer the last of equally empty columns: fewer parts.
+        cut = start + int(len(ink_per_column) - 1 - np.argmin(ink_per_column[::-1]))
+        cut = max(cut, 1)
+        parts.append(crop[:, :cut])
+        crop = crop[:, cut:]
+    parts.append(crop)
+    return parts
+
+
+def check_head(n_classes: int | None, charset: Charset) -> None:
+    """Refuse a charset that does not fit a recogniser's head.
+
+    Args:
+        n_classes: Classes of the head; None where the engine cannot tell.
+        charset: The characters.
+
+    Raises:
+        ModelError: the head has another number of classes than the charset and the blank.
+    """
+    if n_classes is not None and n_classes != charset.n_classes:
+        raise ModelError(
+            f"charset has {len(charset)} characters, the recogniser's head {n_classes} classes;"
+            f" the head must have {charset.n_classes} (the characters and the blank)"
+        )

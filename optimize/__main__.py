@@ -1,0 +1,87 @@
+"""`python -m optimize COMMAND`: packs for the device, from our networks or from published ones."""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edge_ocr.charset import Charset
+from edge_ocr.errors import ConfigError, EdgeOcrError
+
+FAMILY_NAMES = ("v3", "v4", "v6")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0 done, 1 failed (a gate that refuses is a failure), 2 wrong usage or configuration.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except EdgeOcrError as error:
+        sys.stderr.write(f"optimize {args.command}: {error}\n")
+        return 2 if isinstance(error, ConfigError) else 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m optimize", description="Make model packs.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    judging = argparse.ArgumentParser(add_help=False)
+    judging.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pack's folder")
+    judging.add_argument("--fonts", type=Path, metavar="DIR", help="folder of fonts (default: /usr/share/fonts)")
+    judging.add_argument(
+        "--gate-set",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a labelled crop set that INT8 is judged on besides rendered lines; may be repeated",
+    )
+
+    latin = commands.add_parser(
+        "latin", parents=[judging], help="the default pack, from the published PP-OCRv3 networks"
+    )
+    latin.add_argument(
+        "--published", type=Path, required=True, metavar="WHEEL", help="rapidocr-onnxruntime 1.2.13, or its folder"
+    )
+    latin.add_argument("--no-int8", action="store_true", help="FP only")
+    latin.set_defaults(run=_latin)
+
+    imported = commands.add_parser("import", parents=[judging], help="a pack from published PP-OCR ONNX files")
+    imported.add_argument("source", type=Path, metavar="WHEEL", help="a wheel or folder with the ONNX files")
+    imported.add_argument("--family", choices=FAMILY_NAMES, required=True, help="generation of PP-OCR in it")
+    imported.add_argument("--name", help="the pack's name (default: ppocr-FAMILY)")
+    imported.add_argument(
+        "--charset", type=Path, metavar="FILE", help="restrict the head to these characters, one a line"
+    )
+    imported.add_argument("--int8", action="store_true", help="quantise too, behind the accuracy gate")
+    imported.set_defaults(run=_import)
+    return parser
+
+
+def _latin(args: argparse.Namespace) -> None:
+    from optimize.build import Quantisation, build_pack
+    from optimize.latin import latin_ingredients
+
+    quantisation = None if args.no_int8 else Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set))
+    build_pack(latin_ingredients(args.published), args.out, quantisation)
+
+
+def _import(args: argparse.Namespace) -> None:
+    from optimize.build import Quantisation, build_pack
+    from optimize.published import find_onnx, imported_ingredients
+
+    quantisation = Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set)) if args.int8 else None
+    charset = list(Charset.from_file(args.charset)) if args.charset else None
+    with TemporaryDirectory() as unpacked:
+        files = find_onnx(args.source, args.family, Path(unpacked))
+        ingredients = imported_ingredients(files, args.name or f"ppocr-{args.family}", charset)
+        build_pack(ingredients.with_int8() if args.int8 else ingredients, args.out, quantisation)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

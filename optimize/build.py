@@ -1,0 +1,217 @@
+"""Build a pack: networks in, a folder with IR, charset and manifest out."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import openvino as ov
+import yaml
+
+from edge_ocr.charset import Charset
+from edge_ocr.engines.openvino import OpenVinoEngine
+from edge_ocr.errors import ConfigError
+from edge_ocr.orientation import OrientationJudge
+from edge_ocr.pack import (
+    MANIFEST,
+    DetectorSpec,
+    Files,
+    Gate,
+    Manifest,
+    Network,
+    Normalization,
+    Origin,
+    OrientationSpec,
+    RecognizerSpec,
+    file_sha256,
+    load_pack,
+)
+from optimize import gate, quantize
+from optimize.evaluate import Crop, LabelledPage, detector_hmean, load_crops, recognizer_accuracy
+from optimize.ir import FOLD, check_charset, save_fp16
+from optimize.rendered import CALIBRATION_SEED, GATE_SEED, rendered_lines, rendered_pages
+
+CENTRED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""ImageNet's constants in RGB order, applied to BGR as PP-OCR was trained (reference: its pitfall 11)."""
+
+SpecT = TypeVar("SpecT", bound=Network)
+N_LINES, N_PAGES = 300, 60
+"""Rendered pictures that INT8 is calibrated with, and as many others it is judged on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingredients:
+    """What a pack is made of."""
+
+    name: str
+    version: str
+    description: str
+    licence: str
+    origin: tuple[Origin, ...]
+    charset: Charset
+    detector: Callable[[], ov.Model]
+    detector_spec: DetectorSpec
+    recognizer: Callable[[], ov.Model]
+    recognizer_spec: RecognizerSpec
+    orientation: Callable[[], ov.Model] | None = None
+    orientation_spec: OrientationSpec | None = None
+
+    def with_int8(self) -> "Ingredients":
+        """The same with an INT8 file beside every FP one."""
+        return replace(
+            self,
+            detector_spec=_int8_beside(self.detector_spec),
+            recognizer_spec=_int8_beside(self.recognizer_spec),
+            orientation_spec=_int8_beside(self.orientation_spec) if self.orientation_spec else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantisation:
+    """How INT8 is made and judged."""
+
+    fonts: Path | None = None
+    """Folder of fonts for the rendered pictures; None for the system's."""
+    crop_sets: tuple[Path, ...] = ()
+    """Further labelled crop sets that the recogniser is judged on."""
+
+
+def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation | None) -> Manifest:
+    """Build a pack in a folder; nothing half-built is left there when it fails.
+
+    Args:
+        ingredients: Networks, charset and where they come from.
+        out: The pack's folder; an old one of the same name is replaced.
+        quantisation: How INT8 is made; None for a pack with FP only.
+
+    Raises:
+        ModelError: a network does not fit the charset, or INT8 did not pass the gate.
+        ConfigError: `out` is a folder that is not a pack.
+    """
+    if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir()):
+        raise ConfigError(f"{out}: is there and is not a pack; name another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
+        folder = Path(temporary) / "pack"
+        folder.mkdir()
+        manifest = _fill(ingredients, folder, quantisation)
+        load_pack(folder)
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    return manifest
+
+
+def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | None) -> Manifest:
+    ingredients.charset.to_file(folder / "charset.txt")
+    rendered = _Rendered(quantisation.fonts) if quantisation else None
+    specs: dict[str, Network] = {}
+    for network, make, spec in (
+        ("detector", ingredients.detector, ingredients.detector_spec),
+        ("recognizer", ingredients.recognizer, ingredients.recognizer_spec),
+        ("orientation", ingredients.orientation, ingredients.orientation_spec),
+    ):
+        if make is None or spec is None:
+            continue
+        _say(f"{network}: converting")
+        model = make()
+        if network == "recognizer":
+            check_charset(model, ingredients.charset)
+        folded = FOLD[network](model, spec.normalization)
+        save_fp16(folded, folder / spec.files.fp)
+        gates: tuple[Gate, ...] = ()
+        if rendered and quantisation and spec.files.int8:
+            _say(f"{network}: quantising")
+            fp, int8 = folder / spec.files.fp, folder / spec.files.int8
+            save_fp16(quantize.quantize(folded, rendered.inputs(spec)), int8)
+            gates = gate.hold_against(fp, int8, _gate_sets(spec, ingredients.charset, rendered, quantisation))
+        files = spec.files if gates else Files(fp=spec.files.fp)
+        specs[network] = spec.model_copy(update={"files": files, "gates": gates})
+    manifest = Manifest.model_validate({
+        "format": "edge-ocr.pack/1",
+        "name": ingredients.name,
+        "version": ingredients.version,
+        "description": ingredients.description,
+        "licence": ingredients.licence,
+        "origin": ingredients.origin,
+        "charset": "charset.txt",
+        **specs,
+        "sha256": {file.name: file_sha256(file) for file in sorted(folder.iterdir())},
+    })
+    text = yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return manifest
+
+
+class _Rendered:
+    """Rendered pictures, drawn when first needed."""
+
+    def __init__(self, fonts: Path | None) -> None:
+        _say("drawing pictures to calibrate and to judge with")
+        self.calibration_lines = rendered_lines(N_LINES, CALIBRATION_SEED, fonts)
+        self.calibration_pages = rendered_pages(N_PAGES, CALIBRATION_SEED, fonts)
+        self.gate_lines = rendered_lines(N_LINES, GATE_SEED, fonts)
+        self.gate_pages = rendered_pages(N_PAGES, GATE_SEED, fonts)
+
+    def inputs(self, spec: Network) -> list[quantize.Tensor]:
+        if isinstance(spec, DetectorSpec):
+            return quantize.detector_inputs(self.calibration_pages, spec.scale)
+        if isinstance(spec, RecognizerSpec):
+            return quantize.recognizer_inputs(self.calibration_lines, spec.height)
+        assert isinstance(spec, OrientationSpec)
+        return quantize.orientation_inputs(self.calibration_lines, spec.height, spec.width)
+
+
+def _gate_sets(
+    spec: Network, charset: Charset, rendered: _Rendered, quantisation: Quantisation
+) -> Sequence[gate.GateSet]:
+    if isinstance(spec, DetectorSpec):
+        return [_detector_set(spec, rendered.gate_pages)]
+    if isinstance(spec, RecognizerSpec):
+        lines = [crop for crop in rendered.gate_lines if set(crop[1]) <= set(charset)]
+        real = [load_crops(folder) for folder in quantisation.crop_sets]
+        return [
+            _recognizer_set(name, spec, charset, crops)
+            for name, crops in [("rendered", lines), *((crop_set.name, crop_set.crops) for crop_set in real)]
+        ]
+    assert isinstance(spec, OrientationSpec)
+    return [_orientation_set(spec, rendered.gate_lines)]
+
+
+def _detector_set(spec: DetectorSpec, pages: Sequence[LabelledPage]) -> gate.GateSet:
+    return gate.GateSet(
+        "rendered", "detection Hmean", gate.DETECTOR_MARGIN, lambda xml: detector_hmean(xml, spec, pages)
+    )
+
+
+def _recognizer_set(name: str, spec: RecognizerSpec, charset: Charset, crops: Sequence[Crop]) -> gate.GateSet:
+    return gate.GateSet(
+        name, "word accuracy", gate.RECOGNIZER_MARGIN, lambda xml: recognizer_accuracy(xml, spec, charset, crops)
+    )
+
+
+def _orientation_set(spec: OrientationSpec, crops: Sequence[Crop]) -> gate.GateSet:
+    def score(xml: Path) -> float:
+        network = OpenVinoEngine(threads=1, inference_precision="f32", hint="latency", pinning=False).load(
+            xml, streams=1
+        )
+        judge = OrientationJudge(network, height=spec.height, width=spec.width, threshold=spec.threshold)
+        judged = [(judge.is_upside_down(image), False) for image, _ in crops]
+        judged += [(judge.is_upside_down(quantize.turned(image)), True) for image, _ in crops]
+        return float(np.mean([said == true for said, true in judged]))
+
+    return gate.GateSet("rendered", "accuracy", gate.ORIENTATION_MARGIN, score)
+
+
+def _int8_beside(spec: SpecT) -> SpecT:
+    fp = spec.files.fp
+    return spec.model_copy(update={"files": Files(fp=fp, int8=fp.replace(".fp.", ".int8."))})
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,74 @@
+"""How well one network reads or finds, run exactly as the device runs it."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.charset import Charset
+from edge_ocr.cpu import host_cpu
+from edge_ocr.detection import LineFinder
+from edge_ocr.engines.openvino import OpenVinoEngine
+from edge_ocr.errors import ConfigError
+from edge_ocr.geometry import Quad
+from edge_ocr.images import load_image
+from edge_ocr.metrics import detection_hmean, word_accuracy
+from edge_ocr.pack import DetectorSpec, RecognizerSpec
+from edge_ocr.recognition import LineReader, scale_line
+
+WIDTHS = (160, 192, 256, 320, 400, 480, 640, 800, 960, 1280)
+SIZES = ((544, 960), (960, 544), (736, 960), (960, 736), (960, 960))
+
+Crop = tuple[NDArray[np.uint8], str]
+LabelledPage = tuple[NDArray[np.uint8], Sequence[Quad]]
+
+
+@dataclass(frozen=True, slots=True)
+class CropSet:
+    """Labelled crops of one line each."""
+
+    name: str
+    crops: Sequence[Crop]
+
+
+def load_crops(folder: Path) -> CropSet:
+    """Load a crop set: `labels.jsonl` with `{"image", "text"}` a line.
+
+    Raises:
+        ConfigError: there is no such file.
+        ImageError: a crop cannot be read.
+    """
+    labels = folder / "labels.jsonl"
+    if not labels.is_file():
+        raise ConfigError(f"{labels}: missing; a gate set is a folder with labels.jsonl and its images")
+    records = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
+    return CropSet(folder.name, [(load_image(folder / record["image"]), record["text"]) for record in records])
+
+
+def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
+    """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
+    network = _engine().load(xml, streams=1)
+    lines = LineReader(network, height=spec.height, widths=WIDTHS, charset=charset)
+    return word_accuracy((lines.read(scale_line(image, spec.height)).reading.text, text) for image, text in crops)
+
+
+def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:
+    """Detection Hmean (IoU 0.5, one to one) of a detector's IR on pages with line quads."""
+    network = _engine().load(xml, streams=1)
+    finder = LineFinder(network, rule=spec.scale, thresholds=spec.thresholds, sizes=SIZES)
+    return detection_hmean(_found_and_labelled(finder, pages))
+
+
+def _found_and_labelled(
+    finder: LineFinder, pages: Iterable[LabelledPage]
+) -> Iterator[tuple[Sequence[Quad], Sequence[Quad]]]:
+    for image, quads in pages:
+        yield finder.find(image).quads, quads
+
+
+def _engine() -> OpenVinoEngine:
+    threads = host_cpu().usable_threads
+    return OpenVinoEngine(threads=threads, inference_precision="f32", hint="latency", pinning=False)

@@ -1,0 +1,166 @@
+"""Networks to IR: converted with free shapes, then pre- and post-processing are folded in.
+
+The device gives uint8 BGR rows (NHWC) and takes what decoding needs: for the detector uint8 probabilities, for the
+recogniser the best class per time step and its probability. The resize stays outside: in the graph it is slower and not
+equal to OpenCV's.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import edge_ocr.engines.openvino  # noqa: F401  (turns OpenVINO's telemetry off before its import)
+import numpy as np
+import openvino as ov
+import torch
+from openvino import opset13 as ops
+from openvino.preprocess import PrePostProcessor
+
+from edge_ocr.charset import Charset
+from edge_ocr.errors import ConfigError, ModelError
+from edge_ocr.pack import Normalization
+
+INPUT_SHAPES = {
+    "detector": (1, 3, -1, -1),
+    "recognizer": (-1, 3, 48, -1),
+    "orientation": (-1, 3, 48, 192),
+}
+"""NCHW, -1 where the device fixes the size."""
+
+
+def from_torch(module: torch.nn.Module, network: str) -> ov.Model:
+    """Trace a module in eval mode into a model with the network's free shapes.
+
+    `torch.export` would unroll a BiLSTM over time and freeze its width; tracing does not.
+    """
+    shape = INPUT_SHAPES[network]
+    example = torch.rand([2 if side == -1 and i == 0 else 64 if side == -1 else side for i, side in enumerate(shape)])
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing is deprecated in torch 2.13 and still the way that works
+        return ov.convert_model(module.eval(), example_input=example, input=[ov.PartialShape(list(shape))])
+
+
+def from_onnx(path: Path, network: str) -> ov.Model:
+    """Read an ONNX network and give it the network's free shapes.
+
+    Raises:
+        ModelError: OpenVINO cannot read the file, or it is not such a network.
+    """
+    try:
+        model = ov.Core().read_model(path)
+        model.reshape(ov.PartialShape(list(INPUT_SHAPES[network])))
+    except RuntimeError as error:
+        raise ModelError(f"{path}: not a {network} that OpenVINO can read ({str(error).splitlines()[-1]})") from error
+    return model
+
+
+def fold_detector(model: ov.Model, normalization: Normalization) -> ov.Model:
+    """Make a detector take (1, H, W, 3) uint8 BGR and give (1, H, W) uint8 probability * 255."""
+    _fold_input(model, normalization)
+    probs = _cut_result(model)
+    scaled = ops.round(ops.multiply(probs, np.float32(255)), "half_to_even")
+    prob_map = ops.convert(ops.squeeze(scaled, np.int64([1])), "u8")
+    return _finish(model, [(prob_map, "prob_map")])
+
+
+def fold_recognizer(model: ov.Model, normalization: Normalization) -> ov.Model:
+    """Make a recogniser take (N, 48, W, 3) uint8 BGR and give classes (N, T) int32 and their scores (N, T) float32."""
+    _fold_input(model, normalization)
+    best = ops.topk(_cut_result(model), np.int64(1), axis=-1, mode="max", sort="none", index_element_type="i32")
+    last = np.int64([2])
+    return _finish(
+        model, [(ops.squeeze(best.output(1), last), "classes"), (ops.squeeze(best.output(0), last), "scores")]
+    )
+
+
+def fold_orientation(model: ov.Model, normalization: Normalization) -> ov.Model:
+    """Make a classifier take (N, 48, 192, 3) uint8 BGR and give (N, 2) float32 probabilities."""
+    _fold_input(model, normalization)
+    return _finish(model, [(_cut_result(model).get_node(), "probs")])
+
+
+FOLD = {"detector": fold_detector, "recognizer": fold_recognizer, "orientation": fold_orientation}
+
+
+def restrict_head(model: ov.Model, characters: Sequence[str], keep: Sequence[str]) -> None:
+    """Keep only the head rows of some characters, in place: the blank first, then `keep` in its order.
+
+    Args:
+        model: A recogniser that ends in softmax(x @ weights + bias).
+        characters: The head's characters in class order, without the blank.
+        keep: The characters to keep.
+
+    Raises:
+        ConfigError: the head lacks some of them.
+        ModelError: the network does not end in such a head.
+    """
+    missing = [character for character in keep if character not in set(characters)]
+    if missing:
+        raise ConfigError(f"charset: the published head cannot read {''.join(missing)!r}; leave these characters out")
+    rows = np.array([0] + [list(characters).index(character) + 1 for character in keep])
+    n_classes = len(characters) + 1
+    constants = [
+        (node, axis)
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "Constant"
+        for axis, side in enumerate(node.get_output_shape(0))
+        if side == n_classes
+    ]
+    if len(constants) != 2:
+        raise ModelError(
+            f"recogniser: found {len(constants)} constants with {n_classes} classes, a head has weights and bias"
+        )
+    for node, axis in constants:
+        kept = ops.constant(np.take(node.get_data(), rows, axis=axis))
+        for target in node.output(0).get_target_inputs():
+            target.replace_source_output(kept.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def head_classes(model: ov.Model) -> int:
+    """Classes of a recogniser that still ends in its softmax."""
+    return int(model.outputs[0].partial_shape[-1].get_length())
+
+
+def check_charset(model: ov.Model, charset: Charset) -> None:
+    """Refuse a charset that does not fit an unfolded recogniser.
+
+    Raises:
+        ModelError: the head has another number of classes.
+    """
+    if head_classes(model) != charset.n_classes:
+        raise ModelError(f"recogniser has {head_classes(model)} classes, the charset needs {charset.n_classes}")
+
+
+def save_fp16(model: ov.Model, path: Path) -> None:
+    """Write an IR, its float weights as FP16 (half the size; one reading in 1 500 changes)."""
+    ov.save_model(model, path, compress_to_fp16=True)
+
+
+def _fold_input(model: ov.Model, normalization: Normalization) -> None:
+    folding = PrePostProcessor(model)
+    folding.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    folding.input().model().set_layout(ov.Layout("NCHW"))
+    steps = folding.input().preprocess().convert_element_type(ov.Type.f32)
+    steps.mean([255 * value for value in normalization.mean]).scale([255 * value for value in normalization.std])
+    folding.build()
+    model.inputs[0].get_tensor().set_names({"image"})
+
+
+def _cut_result(model: ov.Model) -> ov.Output:
+    """What the model's only result takes; the result itself is removed."""
+    result = model.get_results()[0]
+    source = result.input(0).get_source_output()
+    model.remove_result(result)
+    return source
+
+
+def _finish(model: ov.Model, outputs: Sequence[tuple[ov.Node, str]]) -> ov.Model:
+    results = []
+    for node, name in outputs:
+        output = node.output(0)
+        output.get_tensor().set_names({name})
+        results.append(ops.result(output))
+    model.add_results(results)
+    model.validate_nodes_and_infer_types()
+    return model

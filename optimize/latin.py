@@ -1,0 +1,59 @@
+"""The default pack `latin`: the published PP-OCRv3 networks in our modules, the head cut down to Latin characters."""
+
+from pathlib import Path
+
+import openvino as ov
+
+from edge_ocr.charset import Charset
+from edge_ocr.detection import DetectorThresholds, ScaleRule
+from edge_ocr.pack import DetectorSpec, Files, Origin, OrientationSpec, RecognizerSpec
+from optimize.build import CENTRED, IMAGENET, Ingredients
+from optimize.ir import from_torch
+from train.pretrained import WHEEL, PublishedModels, restrict_charset
+
+EXTRA_CHARACTERS = "£¥€°§®éèüòóúíáāēÉ"
+"""Beyond printable ASCII: what the published head can read of Western European letters and signs. More letters come
+with training."""
+
+
+def latin_ingredients(published: Path) -> Ingredients:
+    """What the default pack is made of.
+
+    Args:
+        published: The wheel rapidocr-onnxruntime 1.2.13, or a folder with its ONNX files.
+
+    Raises:
+        ModelError: the files are not there.
+    """
+    models = PublishedModels(published)
+    full, characters = models.recognizer()
+    wanted = {chr(code) for code in range(32, 127)} | set(EXTRA_CHARACTERS)
+    keep = [character for character in characters if character in wanted]
+
+    def recognizer() -> ov.Model:
+        return from_torch(restrict_charset(full, characters, keep), "recognizer")
+
+    return Ingredients(
+        name="latin",
+        version="1",
+        description="PP-OCRv3, its head restricted to Latin characters",
+        licence="Apache-2.0",
+        origin=tuple(
+            Origin(what=name, source=f"PaddleOCR PP-OCRv3, as ONNX in {WHEEL}", licence="Apache-2.0", sha256=sha256)
+            for name, sha256 in models.origin().items()
+        ),
+        charset=Charset(keep),
+        detector=lambda: from_torch(models.detector(), "detector"),
+        detector_spec=DetectorSpec(
+            files=Files(fp="detector.fp.xml"),
+            normalization=IMAGENET,
+            scale=ScaleRule(limit_side="max", limit_px=960),
+            thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=1.6, dilate=True),
+        ),
+        recognizer=recognizer,
+        recognizer_spec=RecognizerSpec(files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, stride=8),
+        orientation=lambda: from_torch(models.orientation(), "orientation"),
+        orientation_spec=OrientationSpec(
+            files=Files(fp="orientation.fp.xml"), normalization=CENTRED, height=48, width=192
+        ),
+    ).with_int8()

@@ -1,0 +1,1 @@
+"""edge-ocr's appliance: camera feed in, text events over MQTT out."""

@@ -1,0 +1,376 @@
+"""The appliance: cameras in, text events out. Everything that happens to a frame can be read here, top-down.
+
+    capture threads -> newest frame of each camera in turn -> reader -> tracker -> events -> outbox -> publisher -> broker
+
+Each camera has a thread that fetches frames, one thread reads them, one sends. The thread that calls `run` watches,
+and publishes the metrics.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr import Page, __version__
+from edge_ocr.errors import EdgeOcrError, PublishError, SourceError
+from runtime import topics
+from runtime.backoff import Backoff
+from runtime.camera import EVENT_STAGES, Camera, Capture, Origin
+from runtime.capture import CaptureThread
+from runtime.capture_status import StateCallback
+from runtime.config import CameraConfig, KioskConfig
+from runtime.events import CameraStatus, EventLatency, Metrics, NodeStatus, OutboxMetrics, StageLatency, rfc3339
+from runtime.frames import Frame
+from runtime.latency import LatencyRecorder
+from runtime.mqtt import Presence, Publisher
+from runtime.mqtt_session import MqttVersion
+from runtime.outbox import MemoryOutbox, Message, Outbox
+from runtime.sources import open_source
+from runtime.tracking import Tracker, TrackerConfig, TrackEvent
+
+logger = logging.getLogger(__name__)
+
+METRICS_EVERY_S = 10.0
+STOP_TIMEOUT_S = 5.0
+"""For the acknowledgements of what is left to be sent."""
+INTAKE_STOP_S = 2.0
+"""For the cameras to let go; a read that is stuck is left behind."""
+READ_STOP_S = 30.0
+"""For the frame that is being read when we stop."""
+
+
+class Named(Protocol):
+    """A pack or profile, as far as events tell of it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+class PageReader(Protocol):
+    """What reads a frame: `edge_ocr.Reader`."""
+
+    @property
+    def pack(self) -> Named:
+        """The models."""
+        ...
+
+    @property
+    def profile(self) -> Named:
+        """The device profile."""
+        ...
+
+    def read(self, image: NDArray[np.uint8]) -> Page:
+        """The lines of an image."""
+        ...
+
+
+OpenCapture = Callable[[str, CameraConfig, StateCallback], Capture]
+"""Makes the capture of a camera from its name, its configuration, and whom to tell of its state."""
+
+
+class Appliance:
+    """Reads every camera of a configuration and publishes what appears, changes and ends."""
+
+    def __init__(
+        self,
+        config: KioskConfig,
+        reader: PageReader,
+        *,
+        open_capture: OpenCapture | None = None,
+        outbox: Outbox | None = None,
+        recorder: LatencyRecorder | None = None,
+        backoff: Backoff | None = None,
+        mqtt_version: MqttVersion = MqttVersion.V5,
+    ) -> None:
+        """An appliance that does not run yet.
+
+        Args:
+            config: Cameras, broker and names.
+            reader: Reads the frames; warmed up by the caller.
+            open_capture: Makes the captures; by default as the configuration says.
+            outbox: Keeps events until the broker has them; by default in memory.
+            recorder: Gets the latency of every stage.
+            backoff: Waits between attempts to reach the broker.
+            mqtt_version: Which to try first.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+            SourceError: a camera's source names none.
+        """
+        self._config = config
+        self._reader = reader
+        self._outbox: Outbox = outbox if outbox is not None else MemoryOutbox()
+        self.recorder = recorder or LatencyRecorder()
+        self._root, self._node = config.mqtt.root, config.node
+        self._boot_id = uuid.uuid4().hex
+        self._started = time.time()
+        self._started_s = time.monotonic()
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._failure: Exception | None = None
+        self._publisher = Publisher(
+            config.mqtt,
+            self._outbox,
+            self._presence(),
+            client_id=f"edge-ocr-{config.node}",
+            recorder=self.recorder,
+            on_conflict=self._give_up,
+            backoff=backoff,
+            version=mqtt_version,
+        )
+        make = open_capture or open_configured_capture
+        self._cameras = [self._make_camera(name, camera, make) for name, camera in config.cameras.items()]
+        self._next_camera = 0
+
+    # -- life
+
+    def run(self) -> None:
+        """Read and publish until every source has ended or `stop` is called, then end in order.
+
+        Raises:
+            SourceError: no camera ever gave a frame that could be read, and none will.
+            PublishError: another node uses our id.
+        """
+        reading = threading.Thread(target=self._read_until_stopped, name="inference", daemon=True)
+        self._publisher.start()
+        for camera in self._cameras:
+            self._announce(camera)
+            camera.capture.start()
+        reading.start()
+        try:
+            while not self._ended.wait(METRICS_EVERY_S):
+                self._publish_metrics()
+        finally:
+            self._finish(reading)
+        self._raise_failure()
+
+    def stop(self) -> None:
+        """Ask `run` to end; from any thread or signal handler."""
+        self._stopping.set()
+
+    def metrics(self) -> Metrics:
+        """Counters and latencies so far."""
+        counts = self._outbox.counts()
+        return Metrics(
+            node=self._node,
+            boot_id=self._boot_id,
+            ts=rfc3339(time.time()),
+            uptime_s=round(time.monotonic() - self._started_s, 1),
+            cameras={camera.name: camera.metrics() for camera in self._cameras},
+            outbox=OutboxMetrics(pending=counts.pending, sent=counts.sent, dropped=dict(counts.dropped)),
+            connects=self._publisher.connects,
+            latency_ms={name: StageLatency(**asdict(stage)) for name, stage in self.recorder.summary().items()},
+        )
+
+    # -- the inference thread
+
+    def _read_until_stopped(self) -> None:
+        """Take frames and read them, until told to stop or until nothing comes any more."""
+        try:
+            while not self._stopping.is_set():
+                taken = self._next_frame()
+                if taken is not None:
+                    self._guarded_process(*taken)
+                elif self._all_ended():
+                    return
+        except Exception as error:
+            logger.exception("inference: unexpected error; stopping")
+            self._failure = error
+        finally:
+            self._ended.set()
+
+    def _next_frame(self) -> tuple[Camera, Frame] | None:
+        """The frame of the camera whose turn it is, or of the next one that has one; waits a little for the first."""
+        n_cameras = len(self._cameras)
+        for turn in range(n_cameras):
+            camera = self._cameras[(self._next_camera + turn) % n_cameras]
+            is_last = turn == n_cameras - 1
+            frame = camera.capture.next_frame(self._patience_s() if is_last else 0.0)
+            if frame is not None:
+                self._next_camera = (self._next_camera + turn + 1) % n_cameras
+                return camera, frame
+        self._next_camera = (self._next_camera + 1) % n_cameras
+        return None
+
+    def _guarded_process(self, camera: Camera, frame: Frame) -> None:
+        """Process a frame; an error costs this frame, not the run."""
+        try:
+            self._process(camera, frame)
+            camera.last_error = ""
+        except Exception as error:
+            camera.read_errors += 1
+            if str(error) != camera.last_error:
+                camera.last_error = str(error)
+                logger.exception("%s: frame %d could not be read; going on", camera.name, frame.index)
+
+    def _process(self, camera: Camera, frame: Frame) -> None:
+        """Frame to page to tracks to events: the way of every frame."""
+        taken_s = time.monotonic()
+        page = self._reader.read(frame.image)
+        read_s = time.monotonic()
+        changes = camera.track(page, frame)
+        tracked_s = time.monotonic()
+        stages = {
+            "decode": frame.decode_ms,
+            "capture_wait": max(taken_s - frame.arrival_s, 0.0) * 1e3,
+            **page.timings_ms,
+            "track": (tracked_s - read_s) * 1e3,
+        }
+        self.recorder.add_all(stages)
+        latency = {name: stages.get(name, 0.0) for name in ("capture_wait", *EVENT_STAGES, "track")}
+        self._commit(camera, changes, frame.arrival_s, latency)
+
+    # -- events
+
+    def _commit(
+        self, camera: Camera, changes: list[TrackEvent], arrival_s: float, latency_ms: dict[str, float] | None = None
+    ) -> None:
+        """Put what changed into the outbox, and the new text of the camera beside it."""
+        if not changes:
+            return
+        for change in changes:
+            self._put(camera, change, arrival_s, latency_ms or {})
+        self._publisher.wake()
+        self._publisher.set_latest(
+            topics.camera_text(self._root, self._node, camera.name), camera.text(time.time()).to_json()
+        )
+
+    def _put(self, camera: Camera, change: TrackEvent, arrival_s: float, latency_ms: dict[str, float]) -> None:
+        """Commit one event."""
+        begin_s = time.monotonic()
+        rounded = {name: round(ms, 3) for name, ms in latency_ms.items()}
+        latency = EventLatency(**rounded, total=round((begin_s - arrival_s) * 1e3, 3))
+        payload = camera.event(change, latency).to_json()
+        self._outbox.put(Message(topics.camera_events(self._root, self._node, camera.name), payload, arrival_s))
+        committed_s = time.monotonic()
+        self.recorder.add("spool", (committed_s - begin_s) * 1e3)
+        self.recorder.add("capture_to_spool", (committed_s - arrival_s) * 1e3)
+
+    def _all_ended(self) -> bool:
+        """Whether no frame will come from any camera; the texts of a camera that ended end with it."""
+        for camera in self._cameras:
+            if camera.capture.ended and not camera.is_finished:
+                self._end_texts(camera)
+        return all(camera.is_finished for camera in self._cameras)
+
+    def _end_texts(self, camera: Camera) -> None:
+        """End what a camera still shows: no frame of it will come."""
+        camera.is_finished = True
+        self._commit(camera, camera.tracker.finish(), time.monotonic())
+
+    # -- latest values
+
+    def _announce(self, camera: Camera) -> None:
+        """Overwrite what an earlier run left behind as the latest values."""
+        self._publish_status(camera)
+        self._publisher.set_latest(
+            topics.camera_text(self._root, self._node, camera.name), camera.text(time.time()).to_json()
+        )
+
+    def _publish_status(self, camera: Camera, status: CameraStatus | None = None) -> None:
+        topic = topics.camera_status(self._root, self._node, camera.name)
+        self._publisher.set_latest(topic, (status or camera.status()).to_json())
+
+    def _publish_metrics(self) -> None:
+        for camera in self._cameras:
+            self._publish_status(camera)
+        self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
+
+    # -- stopping
+
+    def _finish(self, reading: threading.Thread) -> None:
+        """Stop the intake, finish the frame at hand, end all texts, send what is left, say goodbye."""
+        self._stopping.set()
+        for camera in self._cameras:
+            camera.capture.stop(0.0)
+        reading.join(READ_STOP_S)
+        for camera in self._cameras:
+            if not camera.is_finished:
+                self._end_texts(camera)
+            if camera.capture.state != "failed":
+                self._publish_status(camera, CameraStatus(state="paused", reason="the node stopped"))
+        self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
+        self._publisher.stop(STOP_TIMEOUT_S)
+        deadline_s = time.monotonic() + INTAKE_STOP_S
+        for camera in self._cameras:
+            camera.capture.stop(max(deadline_s - time.monotonic(), 0.0))
+
+    def _give_up(self, reason: str) -> None:
+        """Another node has our id."""
+        self._failure = PublishError(reason)
+        self._stopping.set()
+
+    def _raise_failure(self) -> None:
+        """Tell the caller why the run ended, if it was not meant to."""
+        if isinstance(self._failure, EdgeOcrError):
+            raise self._failure
+        if self._failure is not None:
+            raise EdgeOcrError(f"stopped by an unexpected error: {self._failure}") from self._failure
+        if all(camera.capture.state == "failed" for camera in self._cameras):
+            raise SourceError("; ".join(f"{camera.name}: {camera.capture.reason}" for camera in self._cameras))
+
+    # -- making
+
+    def _make_camera(self, name: str, config: CameraConfig, make: OpenCapture) -> Camera:
+        origin = Origin(self._node, self._boot_id, self._reader.pack.name, self._reader.profile.name)
+        tracker = Tracker(TrackerConfig(min_score=config.min_score, min_reads=config.min_reads))
+        capture = make(name, config, lambda state, reason: self._state_changed(name))
+        return Camera(name, capture, tracker, origin)
+
+    def _state_changed(self, name: str) -> None:
+        """A capture tells of a new state, from its own thread."""
+        for camera in self._cameras:
+            if camera.name == name and not self._stopping.is_set():
+                self._publish_status(camera)
+
+    def _presence(self) -> Presence:
+        def status(state: str) -> bytes:
+            since = rfc3339(self._started)
+            payload = {"state": state, "version": __version__, "boot_id": self._boot_id, "since": since}
+            return NodeStatus.model_validate(payload).to_json()
+
+        return Presence(
+            topic=topics.node_status(self._root, self._node),
+            online=status("online"),
+            offline=status("offline"),
+            stopped=status("stopped"),
+            boot_id=self._boot_id,
+        )
+
+    def _patience_s(self) -> float:
+        """How long to wait for a frame of one camera while others may have one."""
+        return 0.1 if len(self._cameras) == 1 else 0.005
+
+
+def open_configured_capture(
+    name: str, config: CameraConfig, on_state: StateCallback, *, realtime: bool = False
+) -> Capture:
+    """The capture thread that a camera's configuration asks for.
+
+    Args:
+        name: The camera.
+        config: Its part of the configuration.
+        on_state: Told of every change of state.
+        realtime: Play a file at its own rate, as if it were a live camera.
+
+    Raises:
+        SourceError: the source names none.
+    """
+    source = open_source(config.source, realtime=realtime)
+    policy = "latest" if realtime and config.policy is None else config.effective_policy
+    return CaptureThread(
+        name,
+        source,
+        policy,
+        config.ignore,
+        on_state,
+        reopen=lambda: open_source(config.source, realtime=realtime),
+    )

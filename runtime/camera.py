@@ -1,0 +1,195 @@
+"""One camera of the appliance: its frames, its tracks, and what is published about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr import Page
+from runtime.events import (
+    CameraMetrics,
+    CameraState,
+    CameraStatus,
+    CameraText,
+    EventLatency,
+    Quad,
+    TextEvent,
+    VisibleLine,
+    rfc3339,
+)
+from runtime.frames import Frame
+from runtime.tracking import Tracker, TrackEvent
+
+EVENT_STAGES = ("detect", "crop", "orient", "recognize")
+"""Stages of `Page.timings_ms` that an event repeats."""
+
+
+class CaptureStats(Protocol):
+    """What `Camera` needs of a capture's counters."""
+
+    @property
+    def frames_in(self) -> int: ...  # noqa: D102
+    @property
+    def frames_dropped(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def fps(self) -> float | None: ...  # noqa: D102
+    @property
+    def frame_age_s(self) -> float | None: ...  # noqa: D102
+
+
+class Capture(Protocol):
+    """What gives a camera its frames: `runtime.capture.CaptureThread`."""
+
+    def start(self) -> None:
+        """Start reading."""
+        ...
+
+    def next_frame(self, timeout_s: float) -> Frame | None:
+        """The next frame; None if none came in time."""
+        ...
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop reading."""
+        ...
+
+    def stats(self) -> CaptureStats:
+        """The counters so far."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether no frame will come any more."""
+        ...
+
+    @property
+    def state(self) -> CameraState:
+        """What the camera does."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who publishes: the same in every event of a run."""
+
+    node: str
+    boot_id: str
+    pack: str
+    profile: str
+
+
+class Camera:
+    """State of one camera; used by the inference thread, its counters may be read by others."""
+
+    def __init__(self, name: str, capture: Capture, tracker: Tracker, origin: Origin) -> None:
+        self.name = name
+        self.capture = capture
+        self.tracker = tracker
+        self.frames_read = 0
+        self.read_errors = 0
+        self.last_error = ""
+        self.last_ts: float | None = None
+        """Capture time of the newest frame that was read."""
+        self.is_finished = False
+        self._origin = origin
+        self._size: tuple[int, int] | None = None
+        self._seq = 0
+
+    def track(self, page: Page, frame: Frame) -> list[TrackEvent]:
+        """What the texts of one frame change."""
+        self.frames_read += 1
+        self.last_ts = frame.ts
+        self._size = (page.width, page.height)
+        return self.tracker.update(page, frame.ts)
+
+    def event(self, change: TrackEvent, latency: EventLatency) -> TextEvent:
+        """A change as it is published; every call counts up `seq`."""
+        assert self._size is not None
+        assert self.last_ts is not None
+        self._seq += 1
+        return TextEvent(
+            type=change.type,
+            node=self._origin.node,
+            camera=self.name,
+            boot_id=self._origin.boot_id,
+            seq=self._seq,
+            track_id=change.track_id,
+            ts=rfc3339(self.last_ts),
+            text=change.text,
+            text_raw=change.text_raw,
+            score=round(change.score, 4),
+            reads=change.reads,
+            agreeing_reads=change.agreeing_reads,
+            quad=_corners(change.quad, scale=(1.0, 1.0), digits=1),
+            quad_norm=_corners(change.quad, scale=self._size, digits=5),
+            frame_size=self._size,
+            first_seen=rfc3339(change.first_seen),
+            last_seen=rfc3339(change.last_seen),
+            latency_ms=latency,
+            reason=change.reason,
+            pack=self._origin.pack,
+            profile=self._origin.profile,
+        )
+
+    def text(self, now: float) -> CameraText:
+        """What is legible; `now` stands in for the capture time before the first frame."""
+        return CameraText(
+            node=self._origin.node,
+            camera=self.name,
+            boot_id=self._origin.boot_id,
+            ts=rfc3339(self.last_ts if self.last_ts is not None else now),
+            frame_size=self._size,
+            lines=tuple(
+                VisibleLine(
+                    track_id=seen.track_id,
+                    text=seen.text,
+                    score=round(seen.score, 4),
+                    quad=_corners(seen.quad, scale=(1.0, 1.0), digits=1),
+                )
+                for seen in self.tracker.visible()
+            ),
+        )
+
+    def status(self) -> CameraStatus:
+        """Whether frames come."""
+        stats = self.capture.stats()
+        return CameraStatus(
+            state=self.capture.state,
+            reason=self.capture.reason,
+            fps=_rounded(stats.fps, 2),
+            frame_age_ms=_frame_age_ms(stats),
+        )
+
+    def metrics(self) -> CameraMetrics:
+        """The counters."""
+        stats = self.capture.stats()
+        return CameraMetrics(
+            frames_in=stats.frames_in,
+            frames_read=self.frames_read,
+            read_errors=self.read_errors,
+            dropped=dict(stats.frames_dropped),
+            events=self._seq,
+            state=self.capture.state,
+            fps=_rounded(stats.fps, 2),
+            frame_age_ms=_frame_age_ms(stats),
+        )
+
+
+def _corners(quad: NDArray[np.float32], *, scale: Sequence[float], digits: int) -> Quad:
+    """Corners as plain numbers, divided by (x, y) `scale`."""
+    a, b, c, d = ((round(float(x) / scale[0], digits), round(float(y) / scale[1], digits)) for x, y in quad)
+    return (a, b, c, d)
+
+
+def _frame_age_ms(stats: CaptureStats) -> float | None:
+    return _rounded(None if stats.frame_age_s is None else stats.frame_age_s * 1e3, 1)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,0 +1,127 @@
+"""`edge-ocr profile`: what the reader and the stream cost on this machine, per stage and per device profile."""
+
+import argparse
+import math
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from edge_ocr.errors import ConfigError, EdgeOcrError
+from runtime.plots import plot_profile
+from runtime.profile_input import Job, input_facts
+from runtime.profile_report import VALID_SINGLE_STREAM_S, ProfileReport, ProfileRun, look_at_host, look_at_versions, now
+from runtime.profile_stream import run_stream
+from runtime.profile_text import report_text
+from runtime.profiling import OpenSubject, RunStream, log_to_stderr, measure_in_subprocess, open_subject
+
+SECONDS = 60.0
+"""Default duration of each part."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "--profile",
+        action="append",
+        metavar="P",
+        help="device profile: a name, a YAML file or auto; several are compared side by side (default: auto)",
+    )
+    parser.add_argument("--pack", default="latin", metavar="P", help="model pack: a name or a folder (default: latin)")
+    parser.add_argument("--clip", metavar="FILE", help="video to read (default: the bundled clip)")
+    parser.add_argument(
+        "--images",
+        action="append",
+        metavar="PATH",
+        help="images to read instead: a file, a folder or a glob; the reader only, as they have no rate of their own",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_positive,
+        metavar="S",
+        help=f"duration of each part, reader and stream (default: {SECONDS:g} s; a p99 needs 662 frames)",
+    )
+    parser.add_argument(
+        "--single-stream",
+        action="store_true",
+        help="MLPerf's single-stream figure: the reader only, one frame after the other, "
+        f"{VALID_SINGLE_STREAM_S:g} s; shorter with --seconds, which is then marked as not a valid duration",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the report, for example profile.png")
+
+
+def run(
+    args: argparse.Namespace, *, open_subject: OpenSubject = open_subject, run_stream: RunStream = run_stream
+) -> int:
+    """Measure every profile in a process of its own and report.
+
+    Returns:
+        0, or 1 when a profile could not be measured.
+
+    Raises:
+        EdgeOcrError: nothing can be measured, or the report cannot be written.
+    """
+    log_to_stderr()
+    job = job_of(args)
+    _check_output(args.json)
+    _check_output(args.plot)
+    host, facts, created = look_at_host(), input_facts(job), now()
+    runs: list[ProfileRun] = []
+    failed: dict[str, str] = {}
+    for profile in dict.fromkeys(args.profile or ["auto"]):
+        try:
+            runs.append(measure_in_subprocess(profile, job, open_subject=open_subject, run_stream=run_stream))
+        except EdgeOcrError as error:
+            failed[profile] = str(error)
+    report = ProfileReport(
+        created=created,
+        mode="single-stream" if job.is_single_stream else "reader and stream",
+        host=host,
+        versions=look_at_versions(),
+        input=facts,
+        runs=tuple(runs),
+        failed=failed,
+    )
+    sys.stdout.write(report_text(report) + "\n")
+    if args.json is not None:
+        args.json.write_text(report.to_json() + "\n", encoding="utf-8")
+    if args.plot is not None and runs:
+        plot_profile(report, args.plot)
+    return 1 if failed else 0
+
+
+def job_of(args: argparse.Namespace) -> Job:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: options that contradict each other, or no clip.
+    """
+    if args.clip and args.images:
+        raise ConfigError("--clip and --images: give one of them")
+    return Job(
+        pack=args.pack,
+        clip=None if args.images else args.clip or _bundled_clip(),
+        images=tuple(args.images or ()),
+        seconds=args.seconds or (VALID_SINGLE_STREAM_S if args.single_stream else SECONDS),
+        is_single_stream=args.single_stream,
+    )
+
+
+def _bundled_clip() -> str:
+    clip = Path(str(files("runtime") / "assets" / "kiosk.mp4"))
+    if not clip.exists():
+        raise ConfigError(f"{clip}: the bundled clip is missing; name a clip with --clip or images with --images")
+    return str(clip)
+
+
+def _check_output(path: Path | None) -> None:
+    """Refuse now what could not be written after minutes of measuring."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise ConfigError(f"{path}: cannot be written; its folder must exist and it must not be a folder itself")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return value

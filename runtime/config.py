@@ -1,0 +1,255 @@
+"""kiosk.yaml: which cameras are read, by which reader, and where the events go."""
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from edge_ocr.errors import ConfigError
+from edge_ocr.yamlfile import and_more, describe_error, load_yaml_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from runtime.events import Name
+from runtime.redact import redact
+from runtime.sources.spec import is_live_spec, resolve_spec
+
+DEFAULT_CAMERA = "cam0"
+"""Name of the camera of `run --source`."""
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+OPTIONS = {
+    ("cameras", DEFAULT_CAMERA, "source"): "--source",
+    ("mqtt", "url"): "--broker",
+    ("node",): "--node",
+    ("profile",): "--profile",
+    ("pack",): "--pack",
+}
+"""Which option a value of `config_from_options` came from."""
+
+Policy = Literal["latest", "every"]
+
+
+def _beside_file(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path.expanduser()
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+FilePath = Annotated[Path, AfterValidator(_beside_file)]
+"""A path; a relative one starts at the folder of the configuration file."""
+Point = tuple[float, float]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
+"""Corners (x, y) in pixels of the frame."""
+
+
+class Config(BaseModel):
+    """A part of the configuration: immutable, unknown keys refused, values never quoted in pydantic's own errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class MqttConfig(Config):
+    """The broker, and who we are to it."""
+
+    later_keys: ClassVar[frozenset[str]] = frozenset({"commands"})
+
+    url: str = "mqtt://localhost:1883"
+    """mqtt://host:port, or mqtts:// for TLS. Credentials written into it are moved to `username` and `password`."""
+    root: Annotated[str, Field(pattern=r"^[^/#+$\s][^#+\s]*$")] = "edge-ocr"
+    """First levels of every topic."""
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: FilePath | None = None
+    """Holds the password alone; a line end after it does not count."""
+    ca_file: FilePath | None = None
+    """Certificates to trust instead of the system's."""
+    cert_file: FilePath | None = None
+    """The client's own certificate, with `key_file`."""
+    key_file: FilePath | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_credentials_out_of_url(cls, data: Any) -> Any:
+        """Leave nothing secret in `url`."""
+        if not isinstance(data, dict) or not isinstance(data.get("url"), str):
+            return data
+        parts = _split(data["url"])
+        if parts is None or "@" not in parts.netloc:
+            return data
+        given = {"username": parts.username, "password": parts.password}
+        credentials = {key: unquote(value) for key, value in given.items() if value}
+        for key in credentials:
+            if data.get(key) is not None or (key == "password" and data.get("password_file") is not None):
+                raise ValueError(f"the {key} is in the URL and set beside it; leave one out")
+        host = parts.netloc.rpartition("@")[2]
+        return {**data, **credentials, "url": parts._replace(netloc=host).geturl()}
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parts = _split(url)
+        if parts is None or not parts.hostname:
+            raise ValueError(
+                "not a broker's URL; write mqtt://host:1883, with special characters of a password as %40 and the like"
+            )
+        if parts.scheme not in DEFAULT_PORTS:
+            raise ValueError(f"unknown scheme '{parts.scheme}'; write mqtt://host, or mqtts://host for TLS")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("nothing may follow the port in a broker's URL; the topics' first level is `root`")
+        return url
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "MqttConfig":
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password and password_file are both set; leave one out")
+        if (self.password is not None or self.password_file is not None) and not self.username:
+            raise ValueError("a password needs a username")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if not self.tls and (self.ca_file or self.cert_file):
+            raise ValueError("ca_file, cert_file and key_file need TLS; write mqtts:// in the url")
+        return self
+
+    @property
+    def host(self) -> str:
+        """Name or address of the broker."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """TCP port of the broker."""
+        parts = urlsplit(self.url)
+        return parts.port or DEFAULT_PORTS[parts.scheme]
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted and the broker's certificate verified."""
+        return urlsplit(self.url).scheme == "mqtts"
+
+    def read_password(self) -> str | None:
+        """The password to connect with, None without one.
+
+        Raises:
+            ConfigError: `password_file` cannot be read.
+        """
+        if self.password_file is None:
+            return self.password.get_secret_value() if self.password else None
+        try:
+            return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ConfigError(f"mqtt.password_file: {self.password_file}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"mqtt.password_file: {self.password_file}: not text in UTF-8") from None
+
+
+class CameraConfig(Config):
+    """One camera: where its frames come from, and when a text counts."""
+
+    later_keys: ClassVar[frozenset[str]] = frozenset({"zones"})
+
+    source: Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, repr=False)]
+    """What `runtime.sources.open_source` opens. May hold credentials: show `shown_source` instead."""
+    policy: Policy | None = None
+    """latest: only the newest frame is read; every: the source waits. None: latest for live sources, else every."""
+    ignore: tuple[Polygon, ...] = ()
+    """Areas that are painted black before anything looks at the frame."""
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Readings below this confidence do not count."""
+    min_reads: Annotated[int, Field(ge=1)] = 2
+    """Agreeing reads after which a text has settled."""
+
+    @field_validator("source")
+    @classmethod
+    def _resolve_source(cls, source: str, info: ValidationInfo) -> str:
+        """Start a relative file name at the folder of the configuration file."""
+        return resolve_spec(source, (info.context or {}).get("folder", Path()))
+
+    @property
+    def shown_source(self) -> str:
+        """The source without credentials."""
+        return redact(self.source)
+
+    @property
+    def effective_policy(self) -> Policy:
+        """The policy, or what its absence means for this source."""
+        return self.policy or ("latest" if is_live_spec(self.source) else "every")
+
+
+def default_node() -> str:
+    """The host name as the name of a node."""
+    host = socket.gethostname().partition(".")[0].lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", host).strip("-") or "node"
+
+
+class KioskConfig(Config):
+    """All of kiosk.yaml."""
+
+    later_keys: ClassVar[frozenset[str]] = frozenset({"spool", "preview", "metrics"})
+
+    node: Name = Field(default_factory=default_node)
+    """Name of this box, in every topic; the client id is `edge-ocr-<node>`."""
+    profile: str = "auto"
+    """Device profile: a name, a YAML file, or auto."""
+    pack: str = "latin"
+    """Model pack: a name or a folder."""
+    mqtt: MqttConfig = MqttConfig()
+    cameras: Annotated[dict[Name, CameraConfig], Field(min_length=1)]
+
+
+def load_kiosk(path: str | Path) -> KioskConfig:
+    """Load kiosk.yaml; `${NAME}` in string values is taken from the environment.
+
+    Raises:
+        ConfigError: the file cannot be used; one line that names file, line and key.
+    """
+    return load_yaml_model(path, KioskConfig, substitute_env=True)
+
+
+def config_from_options(
+    *,
+    source: str,
+    broker: str | None = None,
+    node: str | None = None,
+    profile: str | None = None,
+    pack: str | None = None,
+) -> KioskConfig:
+    """The configuration that `run --source S --broker URL` means: one camera called cam0.
+
+    Raises:
+        ConfigError: an option cannot be used; one line that names it.
+    """
+    data: dict[str, Any] = {"cameras": {DEFAULT_CAMERA: {"source": source}}}
+    if broker is not None:
+        data["mqtt"] = {"url": broker if "://" in broker else f"mqtt://{broker}"}
+    data |= {key: value for key, value in {"node": node, "profile": profile, "pack": pack}.items() if value is not None}
+    try:
+        return KioskConfig.model_validate(data)
+    except ValidationError as error:
+        at = error.errors()[0]["loc"]
+        option = next((name for place, name in OPTIONS.items() if at == place[: len(at)]), "")
+        text = describe_error(error.errors()[0], KioskConfig, ())
+        raise ConfigError(f"{option}: {text}{and_more(error.errors())}") from None
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, None where it is not one; urllib's own message would quote a piece of a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts

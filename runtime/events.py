@@ -1,0 +1,221 @@
+"""What is published: one pydantic model a payload, unknown keys refused, JSON out.
+
+The JSON Schema files in `runtime/schemas/` are generated from these types (`edge-ocr schema --out runtime/schemas`).
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runtime.topics import NAME_PATTERN
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Timestamp = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", json_schema_extra={"format": "date-time"})
+]
+"""RFC 3339 in UTC, as `rfc3339` writes it."""
+Score = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Milliseconds = Annotated[float, Field(ge=0)]
+Point = tuple[float, float]
+Quad = tuple[Point, Point, Point, Point]
+"""Corners clockwise from the text's top-left."""
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+EventType = Literal["begin", "update", "end"]
+EndReason = Literal["gone", "replaced", "stopped", "restart"]
+"""gone: not seen any more; replaced: another text took its place; stopped: the node or source stopped; restart: ended
+by the node's next start after a crash."""
+CameraState = Literal["streaming", "stalled", "reconnecting", "failed", "paused"]
+
+
+class Payload(BaseModel):
+    """Something published: immutable, without unknown keys, NaN or infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def to_json(self) -> bytes:
+        """The payload as it goes over the wire: compact UTF-8 JSON, every key present."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class EventLatency(Payload):
+    """Where the time between a frame's arrival and the event's commit went, in ms."""
+
+    capture_wait: Milliseconds = 0.0
+    """The frame waited for the inference thread."""
+    detect: Milliseconds = 0.0
+    crop: Milliseconds = 0.0
+    orient: Milliseconds = 0.0
+    recognize: Milliseconds = 0.0
+    track: Milliseconds = 0.0
+    total: Milliseconds
+    """Frame arrival to the commit of the event; sending is not in it."""
+
+
+class TextEvent(Payload):
+    """A text that appeared and settled (begin), changed (update) or left (end)."""
+
+    schema_version: Literal["edge-ocr.event/1"] = Field(default="edge-ocr.event/1", alias="schema")
+    type: EventType
+    node: Name
+    camera: Name
+    boot_id: str
+    """Changes with every start of the node."""
+    seq: Annotated[int, Field(ge=1)]
+    """Per camera, rising by one; (node, camera, boot_id, seq) tells duplicates."""
+    track_id: Annotated[int, Field(ge=1)]
+    """One occurrence of a text, the same from its begin to its end."""
+    ts: Timestamp
+    """Capture time of the frame that caused the event."""
+    text: Annotated[str, Field(min_length=1)]
+    """The text that the reads agree on."""
+    text_raw: str
+    """The latest single reading, as the recogniser gave it."""
+    score: Score
+    """Mean confidence of the agreeing reads."""
+    reads: Count
+    """Reads that were counted for this text so far."""
+    agreeing_reads: Count
+    """Those of them that read exactly `text`."""
+    quad: Quad
+    """Where it was seen last, pixels."""
+    quad_norm: Quad
+    """The same in fractions of the frame's width and height."""
+    frame_size: Size
+    zone: Name | None = None
+    first_seen: Timestamp
+    last_seen: Timestamp
+    latency_ms: EventLatency
+    delayed: bool = False
+    """Sent after an outage of the broker, so later than `latency_ms` says."""
+    reason: EndReason | None = None
+    """Why the text ended; null for the other types."""
+    pack: str
+    profile: str
+
+
+class NodeStatus(Payload):
+    """Whether the node lives. Retained; `offline` is its last will."""
+
+    state: Literal["online", "offline", "stopped"]
+    version: str
+    boot_id: str
+    since: Timestamp
+    """Start of the node."""
+
+
+class CameraStatus(Payload):
+    """Whether a camera's frames come, and how fresh they are. Retained."""
+
+    state: CameraState
+    reason: str | None = None
+    fps: Annotated[float, Field(ge=0)] | None = None
+    """Frames a second arriving from the camera; null while none do."""
+    frame_age_ms: Milliseconds | None = None
+    """Age of the newest frame when this was published; null before the first."""
+
+
+class VisibleLine(Payload):
+    """One line that is legible now."""
+
+    track_id: Annotated[int, Field(ge=1)]
+    text: Annotated[str, Field(min_length=1)]
+    score: Score
+    quad: Quad
+    zone: Name | None = None
+
+
+class CameraText(Payload):
+    """All settled lines of a camera in reading order. Retained."""
+
+    schema_version: Literal["edge-ocr.text/1"] = Field(default="edge-ocr.text/1", alias="schema")
+    node: Name
+    camera: Name
+    boot_id: str
+    ts: Timestamp
+    frame_size: Size | None = None
+    """Null before the first frame."""
+    lines: tuple[VisibleLine, ...] = ()
+
+
+class StageLatency(Payload):
+    """Latency of one stage in ms; a percentile is null where there are too few samples for it."""
+
+    count: Count
+    mean: Milliseconds | None = None
+    p50: Milliseconds | None = None
+    p90: Milliseconds | None = None
+    p95: Milliseconds | None = None
+    p99: Milliseconds | None = None
+    max: Milliseconds | None = None
+
+
+class CameraMetrics(Payload):
+    """Counters of one camera since the start."""
+
+    frames_in: Count
+    frames_read: Count
+    read_errors: Count
+    """Frames on which reading failed with an error."""
+    dropped: dict[str, Count]
+    """Frames that were not read, by cause."""
+    events: Count
+    state: CameraState
+    fps: Annotated[float, Field(ge=0)] | None = None
+    frame_age_ms: Milliseconds | None = None
+
+
+class OutboxMetrics(Payload):
+    """Events on their way to the broker."""
+
+    pending: Count
+    """Stored and not acknowledged yet."""
+    sent: Count
+    """Acknowledged by the broker."""
+    dropped: dict[str, Count]
+    """Lost, by cause."""
+
+
+class Metrics(Payload):
+    """Counters and latency percentiles of a node. Retained, every ten seconds."""
+
+    schema_version: Literal["edge-ocr.metrics/1"] = Field(default="edge-ocr.metrics/1", alias="schema")
+    node: Name
+    boot_id: str
+    ts: Timestamp
+    uptime_s: Annotated[float, Field(ge=0)]
+    cameras: dict[Name, CameraMetrics]
+    outbox: OutboxMetrics
+    connects: Count
+    """Times the broker accepted the connection."""
+    latency_ms: dict[str, StageLatency]
+
+
+SCHEMAS: dict[str, type[Payload]] = {
+    "event": TextEvent,
+    "node-status": NodeStatus,
+    "camera-status": CameraStatus,
+    "camera-text": CameraText,
+    "metrics": Metrics,
+}
+"""The published payloads by the name of their schema file."""
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of one payload of `SCHEMAS`, as published."""
+    model = SCHEMAS[name]
+    schema = model.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edge-ocr/{name}.json", **schema}
+
+
+def mark_delayed(payload: bytes) -> bytes:
+    """The same event, marked as sent after an outage."""
+    return TextEvent.model_validate_json(payload).model_copy(update={"delayed": True}).to_json()
+
+
+def rfc3339(ts: float) -> str:
+    """Seconds since the epoch as RFC 3339 UTC with milliseconds."""
+    return datetime.fromtimestamp(ts, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,66 @@
+"""A frame and where frames come from: the seam between cameras and the rest."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture of one camera."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) BGR pixels. Nobody writes into it after it left its source."""
+    index: int
+    """Number of the frame in its source, from 0; gaps are frames that were dropped."""
+    ts: float
+    """Capture time, seconds since the epoch (UTC)."""
+    arrival_s: float
+    """`time.monotonic()` when the decoded frame was in our hands."""
+    decode_ms: float
+    """Time spent decoding it; waiting for the camera is not counted."""
+
+
+class Source(Protocol):
+    """Where frames come from. A child process can satisfy this as well as a thread.
+
+    `read` blocks until the next frame. A live source (`is_live`) delivers at its own rate and must be drained; the
+    others (files, folders) can wait.
+    """
+
+    @property
+    def description(self) -> str:
+        """What is read, for logs and messages; never with credentials."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come at their own rate."""
+        ...
+
+    @property
+    def nominal_fps(self) -> float | None:
+        """Frames per second as the source states it; None if it does not."""
+        ...
+
+    def open(self) -> None:
+        """Open the device, stream or file.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        ...
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end of a source that ends.
+
+        Raises:
+            SourceError: the source failed and has to be opened anew.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything; harmless when not open."""
+        ...

@@ -1,0 +1,61 @@
+"""Where frames come from: one module a kind of source.
+
+spec.py      what a source's text means
+opencv.py    what everything read through OpenCV shares
+video.py     a video file            images.py    a folder, glob or file of images
+device.py    a local camera          stream.py    RTSP and HTTP cameras
+testcard.py  a built-in moving picture
+paced.py     a file played at its own rate, as if it were a camera
+"""
+
+from edge_ocr.errors import SourceError
+
+from runtime.frames import Source
+from runtime.sources.spec import kind_of
+
+__all__ = ["open_source"]
+
+
+def open_source(spec: str, *, realtime: bool = False) -> Source:
+    """Choose the source that a text names; it is returned unopened.
+
+    Args:
+        spec: A camera's number or /dev/videoN, an rtsp, rtsps, http or https URL, a video file, a folder, glob or file
+            of images, or `test:` (`test:1920x1080@30`).
+        realtime: Play files at their own rate as if they were cameras, instead of every frame as fast as it is read.
+
+    Raises:
+        SourceError: the text names no source.
+    """
+    try:
+        kind = kind_of(spec)
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+    if kind == "device":
+        from runtime.sources.device import DeviceSource
+
+        return DeviceSource(spec)
+    if kind == "stream":
+        from runtime.sources.stream import StreamSource
+
+        return StreamSource(spec)
+    return _recorded(spec, kind, realtime=realtime)
+
+
+def _recorded(spec: str, kind: str, *, realtime: bool) -> Source:
+    from runtime.sources.paced import PacedSource, Recording
+
+    if kind == "testcard":
+        from runtime.sources.testcard import TestCard
+
+        return PacedSource(TestCard(spec))
+    recording: Recording
+    if kind == "images":
+        from runtime.sources.images import ImageSource
+
+        recording = ImageSource(spec)
+    else:
+        from runtime.sources.video import VideoSource
+
+        recording = VideoSource(spec)
+    return PacedSource(recording) if realtime else recording

@@ -1,0 +1,61 @@
+"""A local camera: USB or built in, through Video4Linux."""
+
+import os
+import time
+from pathlib import Path
+
+import cv2
+from edge_ocr.errors import SourceError
+
+from runtime.frames import Frame
+from runtime.sources.opencv import OpenCvSource, ms_since
+
+WANTED_WIDTH, WANTED_HEIGHT = 1280, 720
+"""Asked of the camera, which may give its nearest size; the default of most is 640 x 480, too small for text."""
+READ_TIMEOUT_MS = 10_000
+
+
+class DeviceSource(OpenCvSource):
+    """A Video4Linux device, by number or path."""
+
+    is_live = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(f"/dev/video{int(spec)}" if spec.isdecimal() else spec)
+
+    def open(self) -> None:
+        """Open the device.
+
+        Raises:
+            SourceError: it is missing, forbidden, taken, or not a camera.
+        """
+        device = Path(self._spec)
+        if not device.exists():
+            present = ", ".join(str(path) for path in sorted(Path("/dev").glob("video*"))) or "none"
+            raise SourceError(f"{device}: no such camera; plugged in are: {present}")
+        if not os.access(device, os.R_OK | os.W_OK):
+            raise SourceError(f"{device}: no permission; add the user to the group 'video' and log in anew")
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(READ_TIMEOUT_MS // 1000))
+        if not self._open_capture(self._spec, cv2.CAP_V4L2):
+            raise SourceError(f"{device}: gives no pictures; another program may be using it, or it is not a camera")
+        assert self._capture is not None
+        # MJPEG first: uncompressed, USB 2 carries 720p at 10 frames a second or less.
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, WANTED_WIDTH)
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, WANTED_HEIGHT)
+
+    def read(self) -> Frame:
+        """The next frame; a damaged one is passed over.
+
+        Raises:
+            SourceError: the camera is gone, or gives no frame in time.
+        """
+        while self._grab():
+            ts, grabbed_s = time.time(), time.monotonic()
+            index = self._next_index
+            self._next_index += 1
+            image = self._retrieve()
+            if image is not None:
+                return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(grabbed_s))
+        gone = "" if Path(self._spec).exists() else " (unplugged)"
+        raise SourceError(f"{self._spec}: no more frames{gone}")

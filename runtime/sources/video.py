@@ -1,0 +1,72 @@
+"""A video file: every frame, as fast as it is read."""
+
+import time
+from pathlib import Path
+
+import cv2
+from edge_ocr.errors import SourceError
+
+from runtime.frames import Frame
+from runtime.sources.opencv import OpenCvSource, ms_since
+
+
+class VideoSource(OpenCvSource):
+    """A file that FFmpeg can read. Capture times run from the moment of opening by the file's own clock."""
+
+    is_live = False
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        self._opened_ts = 0.0
+        self._media_s = 0.0
+
+    def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            SourceError: it is missing, unreadable, or not a video.
+        """
+        path = Path(self._spec)
+        if not path.exists():
+            raise SourceError(f"{path}: no such file; name a video, a folder of images, a camera or a URL")
+        if not path.is_file():
+            raise SourceError(f"{path}: not a file; a camera is named by its number or /dev/videoN")
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+        if not self._open_capture(str(path.absolute()), cv2.CAP_FFMPEG):
+            raise SourceError(f"{path}: not a video that can be read; convert it, for example to H.264 in MP4")
+        self._opened_ts = time.time()
+        self._media_s = 0.0
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end of the file.
+
+        Raises:
+            SourceError: the file holds no picture at all.
+        """
+        started_s = time.monotonic()
+        while self._grab():
+            index = self._advance()
+            image = self._retrieve()
+            if image is not None:
+                ts = self._opened_ts + self._media_s
+                return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(started_s))
+        if self._next_index == 0:
+            raise SourceError(f"{self._spec}: holds no frame that can be decoded")
+        return None
+
+    def skip(self) -> bool:
+        """Pass over one frame without converting it; False at the end."""
+        if not self._grab():
+            return False
+        self._advance()
+        return True
+
+    def _advance(self) -> int:
+        assert self._capture is not None
+        # Damaged files jump back; time does not.
+        self._media_s = max(self._media_s, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        self._next_index += 1
+        return self._next_index - 1

@@ -1,0 +1,1 @@
+"""Networks, data synthesis and training of edge-ocr's models (PyTorch; runs from a checkout)."""

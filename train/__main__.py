@@ -1,0 +1,58 @@
+"""`python -m train COMMAND`: the commands of the training side, each imported only when it runs."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from edge_ocr.errors import ConfigError, EdgeOcrError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 wrong usage or configuration.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except EdgeOcrError as error:
+        sys.stderr.write(f"train {args.command}: {error}\n")
+        return 2 if isinstance(error, ConfigError) else 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train", description="Make data for edge-ocr's models.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    drawing = argparse.ArgumentParser(add_help=False)
+    drawing.add_argument("--fonts", type=Path, metavar="DIR", help="folder of fonts (default: /usr/share/fonts)")
+    drawing.add_argument("--seed", type=int, default=1, help="of everything random (default: %(default)s)")
+
+    clip = commands.add_parser("clip", parents=[drawing], help="render the bundled kiosk clip and its ground truth")
+    clip.add_argument("--out", type=Path, required=True, metavar="F.mp4", help="the clip; F.json goes beside it")
+    clip.set_defaults(run=_clip)
+
+    sheet = commands.add_parser("sheet", parents=[drawing], help="draw a contact sheet of rendered lines and pages")
+    sheet.add_argument("--out", type=Path, required=True, metavar="F.png", help="the picture")
+    sheet.set_defaults(run=_sheet)
+    return parser
+
+
+def _clip(args: argparse.Namespace) -> None:
+    from train.data.kiosk_clip import write_clip
+
+    write_clip(args.out, fonts_folder=args.fonts, seed=args.seed)
+
+
+def _sheet(args: argparse.Namespace) -> None:
+    from train.data.contact_sheet import write_contact_sheet
+
+    write_contact_sheet(args.out, fonts_folder=args.fonts, seed=args.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

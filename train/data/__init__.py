@@ -1,0 +1,1 @@
+"""Data made by ourselves: rendered text lines, pages and camera clips."""

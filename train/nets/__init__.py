@@ -1,0 +1,1 @@
+"""The networks: backbones, necks and heads of the PP-OCR family."""
