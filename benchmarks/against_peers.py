@@ -2,7 +2,8 @@
 
     python -m benchmarks.against_peers DATA --set sroie --set funsd --peer rapid4-ov=/opt/peers4/bin/python
 
-Time is the call from outside: the image is decoded, the result is text; loading and one warm-up image are not in it.
+Time is the call from outside: the image is decoded, the result is text; loading, compiling our shapes and
+one warm-up image are not in it.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def main() -> dict[str, Any]:
     return {
         "benchmark": "against_peers",
         "settings": {key: getattr(options, key) for key in ("cpus", "repeat", "limit", "pause_ms")},
-        "warm_up": "one image a set",
+        "warm_up": "one image a set; our shapes are compiled at the start",
         "systems": systems,
         "sets": sets,
     }
@@ -152,11 +153,11 @@ def _print_set(name: str, result: Mapping[str, Any]) -> None:
     rows = [
         [
             system,
-            *(found[measure] for measure in measures),
-            found["median_ms"],
-            found["p95_ms"],
-            found["times_ours"]["total"],
-            found["times_ours"]["median"],
+            *(f"{found[measure]:.4f}" for measure in measures),
+            f"{found['median_ms']:.1f}",
+            f"{found['p95_ms']:.1f}",
+            f"{found['times_ours']['total']:.2f}",
+            f"{found['times_ours']['median']:.2f}",
         ]
         for system, found in systems.items()
     ]

@@ -122,10 +122,11 @@ def _write_profile(path: Path, base: str, precision: PrecisionChoice, *, in_f32:
 def _print_results(sets: Sequence[LabelledSet], results: dict[str, dict[str, Any]]) -> None:
     """One row a system, accuracy and median time per set."""
     header = ["word accuracy", *(title for labelled in sets for title in (labelled.name, "median ms"))]
-    rows = [
-        [name, *(found[labelled.name][key] for labelled in sets for key in ("word_accuracy", "median_ms"))]
-        for name, found in results.items()
-    ]
+    rows = []
+    for name, by_set in results.items():
+        found = [by_set[labelled.name] for labelled in sets]
+        cells = [(f"{one['word_accuracy']:.4f}", f"{one['median_ms']:.1f}") for one in found]
+        rows.append([name, *(cell for pair in cells for cell in pair)])
     print_table(header, rows)
 
 

@@ -27,7 +27,7 @@ def main() -> dict[str, Any]:
     results = {name: count_lines(found) for name, found in reads.items()}
     _print_lines(files, reads)
     header = [f"false lines ({len(files)})", "lines", "images with any", "median ms"]
-    print_table(header, [[name, r["n_lines"], r["n_images"], r["median_ms"]] for name, r in results.items()])
+    print_table(header, [[name, r["n_lines"], r["n_images"], f"{r['median_ms']:.1f}"] for name, r in results.items()])
     return {
         "benchmark": "false_lines",
         "images": len(files),

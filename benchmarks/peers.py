@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -83,8 +83,12 @@ class Worker:
             )
         except OSError as error:
             raise PeerError(f"{system.name}: cannot start {system.command[0]}: {error.strerror}") from error
-        self.about = self._receive()
-        """Versions and settings that the worker stated at its start."""
+        try:
+            self.about = self._receive()
+            """Versions and settings that the worker stated at its start."""
+        except PeerError:
+            self._stop()
+            raise
 
     def read(self, image: Path) -> ReadImage:
         """Have one image read.
@@ -102,8 +106,6 @@ class Worker:
         except BrokenPipeError as error:
             raise PeerError(f"{self.name}: stopped before {image}; its own message is above") from error
         reply = self._receive()
-        if "error" in reply:
-            raise PeerError(f"{self.name}: {reply['error']}")
         lines = [ReadLine(line["text"], line["score"], np.asarray(line["quad"], np.float32)) for line in reply["lines"]]
         return ReadImage(tuple(lines), reply["ms"])
 
@@ -113,15 +115,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.close()
-            self._process.wait(timeout=10)
-        except (subprocess.TimeoutExpired, BrokenPipeError):
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._stop()
 
     def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -130,7 +124,22 @@ class Worker:
             status = self._process.wait()
             raise PeerError(f"{self.name}: ended with status {status}; its own message is above")
         answer: dict[str, Any] = json.loads(reply)
+        if "error" in answer:
+            raise PeerError(f"{self.name}: {answer['error']}")
         return answer
+
+    def _stop(self) -> None:
+        """End the worker: no more input, and if that does not help, kill it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
 
 
 def add_system_options(parser: argparse.ArgumentParser) -> None:

@@ -4,12 +4,15 @@ import datetime
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edge_ocr import __version__
 from edge_ocr.cpu import host_cpu
 from edge_ocr.errors import ConfigError, EdgeOcrError
 
@@ -32,8 +35,24 @@ def run_script(main: Callable[[], Mapping[str, Any]]) -> int:
     except EdgeOcrError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({**result, "started": started, "machine": machine()}, ensure_ascii=False))
+    print(json.dumps({**result, "started": started, "code": code(), "machine": machine()}, ensure_ascii=False))
     return 0
+
+
+def code() -> dict[str, str | None]:
+    """Version of edge-ocr and the commit of this checkout, with `-dirty` where it was changed since."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+        )
+        commit = described.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {"version": __version__, "commit": commit}
 
 
 def machine() -> dict[str, Any]:
@@ -65,7 +84,7 @@ def time_summary(times_ms: Sequence[float]) -> dict[str, float]:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a header, the first column to the left and numbers to the right."""
-    cells = [[_cell(value) for value in row] for row in [header, *rows]]
+    cells = [[str(value) for value in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         first, *others = (
@@ -73,10 +92,3 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         print("  ".join([first, *others]).rstrip())
-
-
-def _cell(value: object) -> str:
-    """A value as a table shows it."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@
 Started by `benchmarks.peers` with the interpreter of that system, so this file needs NumPy, OpenCV and the system, and
 nothing of ours; it runs on Python 3.10 and later. The conversation is JSON lines:
 
-    worker: {"ready": true, "system", "versions": {...}, "settings": {...}}
+    worker: {"system", "versions": {...}, "settings": {...}}                    or {"error": "..."}, and it ends
     driver: {"image": "/path/x.jpg"}
     worker: {"ms": 12.3, "lines": [{"text", "score", "quad": [[x, y] * 4]}]}    or {"error": "..."}
 
@@ -56,8 +56,12 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
     options.threads = len(cpus)
-    read, settings = BUILDERS[options.system](options)
-    hello = {"ready": True, "system": options.system, "versions": versions(), "settings": settings}
+    try:
+        read, settings = BUILDERS[options.system](options)
+    except Exception as error:  # whatever a system may raise: the driver says it in one line
+        answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
+        sys.exit(1)
+    hello = {"system": options.system, "versions": versions(), "settings": settings}
     answers.write(json.dumps(hello) + "\n")
     for request in sys.stdin:
         answers.write(json.dumps(answer(read, json.loads(request)["image"]), ensure_ascii=False) + "\n")
@@ -72,7 +76,10 @@ def answer(read: Read, path: str) -> dict[str, Any]:
     if image is None:
         return {"error": f"{path}: not an image"}
     start = time.perf_counter()
-    lines = read(image)
+    try:
+        lines = read(image)
+    except Exception as error:
+        return {"error": f"{path}: {type(error).__name__}: {error}"}
     elapsed_ms = (time.perf_counter() - start) * 1000
     found = [
         {"text": text, "score": float(score), "quad": np.asarray(quad, float).tolist()} for text, score, quad in lines
@@ -92,10 +99,11 @@ def versions() -> dict[str, str]:
 
 
 def build_ours(options: argparse.Namespace) -> tuple[Read, dict[str, Any]]:
-    """edge-ocr; its threads follow the affinity, as on a device."""
+    """edge-ocr; its threads follow the affinity and its shapes are compiled at the start, as on a device."""
     from edge_ocr import Reader
 
     reader = Reader(pack=options.pack, profile=options.profile)
+    reader.warm_up(() if options.line else reader.profile.detector.sizes)
 
     def read(image: Any) -> Lines:
         found = [reader.read_line(image)] if options.line else reader.read(image).lines

@@ -22,6 +22,7 @@ from edge_ocr.errors import ConfigError
 
 MAX_NODES = 100_000
 """More values than this, aliases expanded, are taken for an accident."""
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 SHOWN_ERRORS = frozenset({
     "literal_error",
     "enum",
@@ -111,6 +112,8 @@ class _Document:
         if self.n_nodes > MAX_NODES or node in above:
             raise self.error(node, at, "the file refers to itself or is far too large")
         above = (*above, node)
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
+            raise self.error(node, at, f"the tag {node.tag} is not allowed here")
         if isinstance(node, yaml.MappingNode):
             return {key: self.construct(value, (*at, key), above) for key, value in self.items(node, at, above)}
         if isinstance(node, yaml.SequenceNode):

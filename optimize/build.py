@@ -24,8 +24,8 @@ from edge_ocr.pack import (
     Manifest,
     Network,
     Normalization,
-    Origin,
     OrientationSpec,
+    Origin,
     RecognizerSpec,
     file_sha256,
     load_pack,
@@ -128,7 +128,7 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
         if rendered and quantisation and spec.files.int8:
             _say(f"{network}: quantising")
             fp, int8 = folder / spec.files.fp, folder / spec.files.int8
-            save_fp16(quantize.quantize(folded, rendered.inputs(spec)), int8)
+            save_fp16(quantize.quantize(folded, quantize.RECIPES[network], rendered.inputs(spec)), int8)
             gates = gate.hold_against(fp, int8, _gate_sets(spec, ingredients.charset, rendered, quantisation))
         files = spec.files if gates else Files(fp=spec.files.fp)
         specs[network] = spec.model_copy(update={"files": files, "gates": gates})

@@ -9,13 +9,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import edge_ocr.engines.openvino  # noqa: F401  (turns OpenVINO's telemetry off before its import)
 import numpy as np
 import openvino as ov
 import torch
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
+import edge_ocr.engines.openvino  # noqa: F401  (turns OpenVINO's telemetry off before its import)
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, ModelError
 from edge_ocr.pack import Normalization

@@ -6,7 +6,7 @@ import openvino as ov
 
 from edge_ocr.charset import Charset
 from edge_ocr.detection import DetectorThresholds, ScaleRule
-from edge_ocr.pack import DetectorSpec, Files, Origin, OrientationSpec, RecognizerSpec
+from edge_ocr.pack import DetectorSpec, Files, OrientationSpec, Origin, RecognizerSpec
 from optimize.build import CENTRED, IMAGENET, Ingredients
 from optimize.ir import from_torch
 from train.pretrained import WHEEL, PublishedModels, restrict_charset

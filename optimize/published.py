@@ -10,7 +10,7 @@ import openvino as ov
 from edge_ocr.charset import Charset
 from edge_ocr.detection import DetectorThresholds, ScaleRule
 from edge_ocr.errors import ModelError
-from edge_ocr.pack import DetectorSpec, Files, Normalization, Origin, OrientationSpec, RecognizerSpec, file_sha256
+from edge_ocr.pack import DetectorSpec, Files, Normalization, OrientationSpec, Origin, RecognizerSpec, file_sha256
 from optimize.build import CENTRED, IMAGENET, Ingredients
 from optimize.ir import from_onnx, restrict_head
 

@@ -1,6 +1,6 @@
 """The appliance: cameras in, text events out. Everything that happens to a frame can be read here, top-down.
 
-    capture threads -> newest frame of each camera in turn -> reader -> tracker -> events -> outbox -> publisher -> broker
+    captures -> newest frame of each camera in turn -> reader -> tracker -> events -> outbox -> publisher -> broker
 
 Each camera has a thread that fetches frames, one thread reads them, one sends. The thread that calls `run` watches,
 and publishes the metrics.

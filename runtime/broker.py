@@ -15,6 +15,7 @@ from edge_ocr.errors import EdgeOcrError
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 20.0
+TASKS_STOP_S = 1.0
 
 
 class EmbeddedBroker:
@@ -71,7 +72,7 @@ class EmbeddedBroker:
         except Exception as error:  # handed to the thread that waits
             self._error = error
         finally:
-            _finish_tasks(self._loop)
+            _finish(self._loop)
             self._loop.close()
             self._started.set()
 
@@ -85,6 +86,8 @@ class EmbeddedBroker:
         self._port = broker._servers["default"].instance.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
+        # A client that comes during the shutdown would be left hanging.
+        broker._servers["default"].instance.close()
         await broker.shutdown()
 
 
@@ -102,11 +105,13 @@ def _import_amqtt() -> Any:
     return Broker
 
 
-def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what the broker left running, so that closing the loop is quiet."""
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    """End what the broker left running, so that closing the loop is quiet; some of its tasks outlive a cancel."""
+    for transport in list(getattr(loop, "_transports", {}).values()):
+        transport.abort()
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(asyncio.wait(tasks, timeout=TASKS_STOP_S))
     loop.run_until_complete(loop.shutdown_asyncgens())

@@ -16,8 +16,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from edge_ocr.errors import SourceError
 
+from edge_ocr.errors import SourceError
 from runtime.backoff import Backoff
 from runtime.capture_status import CaptureStatus, StateCallback
 from runtime.events import CameraState

@@ -14,9 +14,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 
 from edge_ocr import ConfigError, EdgeOcrError, __version__
-
 from runtime.redact import redact
 
 COMMANDS = {
@@ -72,17 +72,8 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record))
 
 
-class _Command:
-    """What a module of `runtime/commands/` offers."""
-
-    def __init__(self, name: str) -> None:
-        module = importlib.import_module(f"runtime.commands.{name}")
-        self.add_arguments = module.add_arguments
-        self.run = module.run
-
-
-def _command(name: str) -> _Command:
-    return _Command(name)
+def _command(name: str) -> ModuleType:
+    return importlib.import_module(f"runtime.commands.{name}")
 
 
 def _chosen_command(arguments: Sequence[str]) -> str | None:

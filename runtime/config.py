@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from edge_ocr.errors import ConfigError
-from edge_ocr.yamlfile import and_more, describe_error, load_yaml_model
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from edge_ocr.errors import ConfigError
+from edge_ocr.yamlfile import and_more, describe_error, load_yaml_model
 from runtime.events import Name
 from runtime.redact import redact
 from runtime.sources.spec import is_live_spec, resolve_spec

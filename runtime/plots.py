@@ -28,6 +28,17 @@ class Measured:
     part: ReaderPart | StreamPart
 
 
+def check_plot(path: Path) -> None:
+    """Refuse a picture that could not be drawn, before minutes of measuring.
+
+    Raises:
+        ConfigError: matplotlib is missing, or does not know the file's format.
+    """
+    _, canvas_type = _import_matplotlib()
+    if path.suffix.removeprefix(".").lower() not in canvas_type.get_supported_filetypes():
+        raise ConfigError(f"--plot {path}: name a file that ends in .png, .svg or .pdf")
+
+
 def plot_profile(report: ProfileReport, path: Path) -> None:
     """Draw a report into an image file; a row for the reader and one for the stream, a colour per profile.
 
@@ -38,6 +49,7 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
     Raises:
         ConfigError: matplotlib is missing, or the file cannot be written.
     """
+    check_plot(path)
     figure_type, canvas_type = _import_matplotlib()
     parts = [(name, title) for name, title in PARTS if any(getattr(run, name) for run in report.runs)]
     figure = figure_type(figsize=(13, 4.2 * len(parts) + 0.6), layout="constrained")
@@ -58,7 +70,7 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
     figure.suptitle(f"edge-ocr profile on {report.host.cpu}, {report.host.usable_threads} CPUs, {report.created}")
     try:
         figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ConfigError(f"--plot {path}: cannot be written ({error})") from error
 
 
@@ -102,7 +114,7 @@ def _draw_bars(
 def _draw_series(axes: "Axes", measured: Sequence[Measured], title: str) -> None:
     for one in measured:
         at_s, ms = zip(*one.part.series_ms, strict=True) if one.part.series_ms else ((), ())
-        axes.plot(at_s, ms, ".", markersize=3, color=one.color, label=one.name)
+        axes.plot(at_s, ms, ".", markersize=4, color=one.color, label=one.name)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds since the start")
     axes.set_ylabel("ms")
@@ -122,8 +134,9 @@ def _draw_budgets(axes: "Axes", runs: Sequence[ProfileRun]) -> None:
         axes.annotate(
             label,
             (1, budget_ms),
+            xytext=(-4, 4),
             xycoords=("axes fraction", "data"),
+            textcoords="offset points",
             ha="right",
-            va="bottom",
-            backgroundcolor="#ffffffcc",
+            bbox={"boxstyle": "square,pad=0.1", "color": "white", "alpha": 0.8},
         )

@@ -6,15 +6,16 @@ import time
 from typing import Any
 
 import paho.mqtt.client as paho
-from edge_ocr.errors import PublishError
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_ocr.errors import PublishError
 from runtime.config import MqttConfig
 from runtime.mqtt_session import tls_context
 
 TIMEOUT_S = 5.0
 """For the TCP connection, and again for the broker's answer."""
+KEEPALIVE_S = 10
 
 
 def probe_broker(config: MqttConfig) -> None:
@@ -41,7 +42,7 @@ def probe_broker(config: MqttConfig) -> None:
     if context is not None:
         client.tls_set_context(context)
     try:
-        client.connect(config.host, config.port, keepalive=int(TIMEOUT_S))
+        client.connect(config.host, config.port, keepalive=KEEPALIVE_S)
         deadline_s = time.monotonic() + TIMEOUT_S
         while not answers and time.monotonic() < deadline_s and client.loop(0.2) == paho.MQTT_ERR_SUCCESS:
             pass

@@ -8,6 +8,8 @@ from edge_ocr.errors import EdgeOcrError, SourceError
 from edge_ocr.images import iter_images
 from runtime.frames import Frame, Source
 from runtime.profile_report import InputFacts
+from runtime.sources.paced import Recording
+from runtime.sources.video import VideoSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +18,7 @@ class Job:
 
     pack: str
     clip: str | None
-    """A clip, as `runtime.sources.open_source` takes it."""
+    """A video file."""
     images: tuple[str, ...] = ()
     """Files, folders or globs; they take the place of the clip."""
     seconds: float
@@ -34,12 +36,10 @@ def open_feed(job: Job) -> Iterator[Frame]:
     return iterate_images(job.images) if job.images else iterate_source(open_clip(job))
 
 
-def open_clip(job: Job) -> Source:
+def open_clip(job: Job) -> Recording:
     """The job's clip as a source, not opened yet."""
-    from runtime.sources import open_source
-
     assert job.clip is not None
-    return open_source(job.clip)
+    return VideoSource(job.clip)
 
 
 def input_facts(job: Job) -> InputFacts:

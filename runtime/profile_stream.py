@@ -4,11 +4,118 @@ An open loop: frames come when they are due, whether or not the last one has bee
 that frames wait and the frames that are lost.
 """
 
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edge_ocr.errors import EdgeOcrError
+from runtime.appliance import Appliance
+from runtime.broker import EmbeddedBroker
+from runtime.capture import CaptureThread
+from runtime.config import CameraConfig, KioskConfig, MqttConfig
 from runtime.frames import Frame
-from runtime.profile_input import Job
-from runtime.profile_report import StreamPart
-from runtime.profiling import Subject
-from runtime.sources.paced import FPS_WITHOUT_RATE, Recording
+from runtime.latency import LatencyRecorder
+from runtime.mqtt_session import MqttVersion
+from runtime.outbox import Message, Outbox, OutboxCounts, StoredMessage
+from runtime.profile_input import Job, open_clip
+from runtime.profile_report import Series, StreamPart
+from runtime.profiling import CAPACITY, Subject, thin_out
+from runtime.sources.paced import FPS_WITHOUT_RATE, PacedSource, Recording
+from runtime.usage import UsageMeter
+
+CAMERA = "clip"
+NOWHERE = "mqtt://127.0.0.1:1"
+"""A port where no broker listens."""
+SHOWN_STAGES = ("capture_to_publish", "capture_to_spool")
+"""What is drawn over time: the first of them that was measured."""
+
+_log = logging.getLogger(__name__)
+
+
+def run_stream(subject: Subject, job: Job) -> StreamPart:
+    """Run the appliance on the job's clip, again and again from its start, for the job's seconds.
+
+    Events go to an embedded broker; where amqtt is not installed they end at the outbox, and the report says so.
+
+    Raises:
+        EdgeOcrError: the clip cannot be played.
+    """
+    assert job.clip is not None
+    recorder = TimedRecorder()
+    recording = LoopedRecording(open_clip(job), job.seconds)
+    _log.info("profile %s: stream, %.0f s at the clip's rate", subject.name, job.seconds)
+    with _broker() as (url, outbox):
+        appliance = Appliance(
+            KioskConfig(node="profile", mqtt=MqttConfig(url=url), cameras={CAMERA: CameraConfig(source=job.clip)}),
+            subject.reader,
+            open_capture=lambda name, _, on_state: CaptureThread(
+                name, PacedSource(recording), "latest", on_state=on_state
+            ),
+            outbox=outbox,
+            recorder=recorder,
+            mqtt_version=MqttVersion.V311,
+        )
+        meter = UsageMeter()
+        appliance.run()
+        usage = meter.read()
+    counts = appliance.metrics().cameras[CAMERA]
+    return StreamPart(
+        broker="nowhere, as amqtt is not installed" if outbox else "a broker in the same process, counted in CPU",
+        duration_s=usage.wall_s,
+        frames_in=counts.frames_in,
+        frames_read=counts.frames_read,
+        fps=counts.frames_read / usage.wall_s,
+        dropped={**counts.dropped, "came too late": recording.n_skipped, "read errors": counts.read_errors},
+        events=counts.events,
+        stages=recorder.summary(),
+        usage=usage,
+        series_ms=thin_out(recorder.series()),
+    )
+
+
+class TimedRecorder(LatencyRecorder):
+    """A recorder that also remembers when the latencies of `SHOWN_STAGES` were added."""
+
+    def __init__(self) -> None:
+        super().__init__(CAPACITY)
+        self._start_s = time.monotonic()
+        self._series: dict[str, Series] = {stage: [] for stage in SHOWN_STAGES}
+
+    def add(self, stage: str, ms: float) -> None:
+        """Record one latency of a stage."""
+        super().add(stage, ms)
+        if stage in self._series:
+            self._series[stage].append((time.monotonic() - self._start_s, ms))
+
+    def series(self) -> Series:
+        """The latencies over time of the first stage of `SHOWN_STAGES` that was measured."""
+        return next((series for series in self._series.values() if series), [])
+
+
+class NullOutbox:
+    """Takes events and forgets them: each counts as sent."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+
+    def put(self, message: Message) -> None:
+        """Count a message."""
+        self._sent += 1
+
+    def peek(self, after: int, limit: int) -> list[StoredMessage]:
+        """Nothing is ever pending."""
+        return []
+
+    def acknowledge(self, key: int) -> None:
+        """Nothing is ever pending."""
+
+    def drop(self, key: int, cause: str) -> None:
+        """Nothing is ever pending."""
+
+    def counts(self) -> OutboxCounts:
+        """How many were put."""
+        return OutboxCounts(pending=0, sent=self._sent)
 
 
 class LoopedRecording:
@@ -71,6 +178,15 @@ class LoopedRecording:
         self._recording.open()
 
 
-def run_stream(subject: Subject, job: Job) -> StreamPart:
-    """Run."""
-    raise NotImplementedError
+@contextmanager
+def _broker() -> Iterator[tuple[str, Outbox | None]]:
+    """The URL of a broker, and an outbox to use instead of the appliance's own where there is no broker."""
+    try:
+        broker = EmbeddedBroker()
+    except EdgeOcrError as error:
+        _log.warning("events are not published: %s", error)
+        logging.getLogger("runtime.mqtt").setLevel(logging.ERROR)
+        yield NOWHERE, NullOutbox()
+        return
+    with broker:
+        yield broker.url, None

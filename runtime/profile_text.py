@@ -7,6 +7,11 @@ from runtime.latency import NOT_ENOUGH, StageSummary, align, format_ms, format_t
 from runtime.profile_report import VALID_SINGLE_STREAM_S, ProfileReport, ProfileRun, ReaderPart, StreamPart
 from runtime.usage import Usage
 
+MAX_SHAPES = 3
+"""More compiled shapes than these are given as a range."""
+BUSY_SHARE = 0.5
+"""Load average per usable CPU above which the host was busy with other work before the measurement began."""
+
 
 def report_text(report: ProfileReport) -> str:
     """The whole report: the host, each profile, and several profiles side by side.
@@ -25,14 +30,17 @@ def _head_text(report: ProfileReport) -> str:
     quota = "no CPU quota" if host.cpu_quota is None else f"CPU quota {host.cpu_quota:g}"
     load = "unknown" if host.load_average_1min is None else f"{host.load_average_1min:.2f}"
     rate = "" if report.input.fps is None else f", {report.input.fps:g} frames a second"
-    return "\n".join([
+    lines = [
         f"host      {host.cpu}, {host.usable_threads} of {host.logical_cpus} CPUs usable ({quota}), "
         f"governor {host.governor or 'unknown'}, load {load}, {host.system}",
         f"supports  {' '.join(host.instruction_sets) or 'no known instruction set'}",
         "versions  " + ", ".join(f"{name} {number}" for name, number in report.versions.items() if number),
         f"input     {report.input.kind} {report.input.path}{rate}",
         f"measured  {report.created}, {report.mode}; all times in ms",
-    ])
+    ]
+    if (host.load_average_1min or 0.0) > BUSY_SHARE * host.usable_threads:
+        lines.append("the host was busy with other work: these figures are not those of a quiet machine")
+    return "\n".join(lines)
 
 
 def _run_text(run: ProfileRun) -> str:
@@ -45,7 +53,7 @@ def _run_text(run: ProfileRun) -> str:
         f"threads {_plain_text(run.threads)}, streams {_plain_text(run.streams)}; loaded in {run.load_ms:.0f} ms, "
         f"compiled in {run.compile_ms:.0f} ms, first read {run.first_read_ms:.0f} ms, {run.warm_up_reads} warm-up reads"
     )
-    lines += ["", _reader_text(run.reader), "", *_verdict_texts(run)]
+    lines += ["", _reader_text(run.reader), *_verdict_texts(run)]
     if run.stream is not None:
         lines += ["", _stream_text(run.stream)]
     if run.stream_note is not None:
@@ -62,7 +70,17 @@ def _pack_text(run: ProfileRun) -> str:
 
 
 def _network_text(name: str, facts: Mapping[str, Any]) -> str:
-    return f"{name}: " + ", ".join(f"{key} {_plain_text(value)}" for key, value in facts.items())
+    return f"{name}: " + ", ".join(f"{key} {_fact_text(key, value)}" for key, value in facts.items())
+
+
+def _fact_text(key: str, value: Any) -> str:
+    """A fact of a network, the long ones cut to what people look for; the JSON has them whole."""
+    if key == "shapes" and len(value) > MAX_SHAPES:
+        ordered = sorted(value)
+        return f"{len(value)} from {_plain_text(ordered[0])} to {_plain_text(ordered[-1])}"
+    if key == "isa" and value is not None:
+        return str(value).rpartition("isa=")[2]
+    return _plain_text(value)
 
 
 def _plain_text(value: Any) -> str:
@@ -93,15 +111,15 @@ def _stream_text(part: StreamPart) -> str:
 def _verdict_texts(run: ProfileRun) -> list[str]:
     texts = []
     if run.budget is not None:
-        verdict = {True: "pass", False: "fail", None: "too few samples to say"}[run.budget.passed]
-        texts.append(
-            f"latency budget {run.budget.budget_ms:g} ms: {verdict} (p95 of total {format_ms(run.budget.p95_ms)} ms)"
-        )
+        verdict = "too few samples to say" if run.budget.passed is None else "pass" if run.budget.passed else "fail"
+        measured = "" if run.budget.p95_ms is None else f" (p95 of total {format_ms(run.budget.p95_ms)} ms)"
+        texts.append(f"latency budget {run.budget.budget_ms:g} ms: {verdict}{measured}")
     if run.single_stream is not None:
         figure = run.single_stream
+        estimate = "too few samples" if figure.estimate_ms is None else f"{format_ms(figure.estimate_ms)} ms"
         validity = "" if figure.is_valid_duration else f", not a valid MLPerf duration ({VALID_SINGLE_STREAM_S:g} s)"
         texts.append(
-            f"single stream, 90th percentile, early-stopping estimate: {format_ms(figure.estimate_ms)} ms "
+            f"single stream, 90th percentile, early-stopping estimate: {estimate} "
             f"({figure.n_samples} samples in {figure.duration_s:.0f} s{validity})"
         )
     return texts
@@ -127,11 +145,13 @@ def _comparison_text(runs: Sequence[ProfileRun]) -> str:
 def _stage_rows(runs: Sequence[ProfileRun], part: str) -> list[tuple[str, ...]]:
     tables: list[dict[str, StageSummary]] = [getattr(getattr(run, part), "stages", {}) for run in runs]
     stages = sorted(dict.fromkeys(stage for table in tables for stage in table), key=stage_rank)
-    return [
-        _ratio_row(f"{part} {stage} {name}", [getattr(table.get(stage), name, None) for table in tables])
-        for stage in stages
-        for name in ("p50", "p95")
-    ]
+    rows = []
+    for stage in stages:
+        for name in ("p50", "p95"):
+            values = [getattr(table.get(stage), name, None) for table in tables]
+            if any(value is not None for value in values):
+                rows.append(_ratio_row(f"{part} {stage} {name}", values))
+    return rows
 
 
 def _usage_rows(runs: Sequence[ProfileRun], part: str) -> list[tuple[str, ...]]:

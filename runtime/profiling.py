@@ -13,13 +13,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_ocr.cpu import host_cpu
 from edge_ocr.errors import EdgeOcrError
-from edge_ocr.page import Page
 from edge_ocr.profile import Match, load_profile, profile_matches
+from runtime.appliance import PageReader
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder, single_stream_estimate
 from runtime.profile_input import Job, open_feed
@@ -49,15 +46,11 @@ MAX_POINTS = 2_000
 _log = logging.getLogger(__name__)
 
 
-class PageReader(Protocol):
+class MeasuredReader(PageReader, Protocol):
     """What is measured; `edge_ocr.Reader` is one."""
 
     def warm_up(self) -> None:
         """Compile what every image needs."""
-        ...
-
-    def read(self, image: NDArray[np.uint8]) -> Page:
-        """The lines of an image, with timings."""
         ...
 
 
@@ -65,7 +58,7 @@ class PageReader(Protocol):
 class Subject:
     """An open reader with what the report says about it."""
 
-    reader: PageReader
+    reader: MeasuredReader
     name: str
     profile: dict[str, Any]
     verified: bool
@@ -174,7 +167,7 @@ def measure(profile: str, job: Job, *, open_subject: OpenSubject, run_stream: Ru
     )
 
 
-def warm_up(reader: PageReader, feed: Iterator[Frame], *, seconds: float) -> tuple[float, int]:
+def warm_up(reader: MeasuredReader, feed: Iterator[Frame], *, seconds: float) -> tuple[float, int]:
     """Read until caches, clocks and lazily compiled shapes have settled.
 
     Returns:
@@ -193,7 +186,7 @@ def warm_up(reader: PageReader, feed: Iterator[Frame], *, seconds: float) -> tup
 
 
 def measure_reader(
-    reader: PageReader, feed: Iterator[Frame], *, seconds: float, label: str
+    reader: MeasuredReader, feed: Iterator[Frame], *, seconds: float, label: str
 ) -> tuple[ReaderPart, list[float]]:
     """Read one frame after the other: the next when the last is done.
 
@@ -266,7 +259,8 @@ class Progress:
 def log_to_stderr() -> None:
     """Show progress on stderr; the report alone goes to stdout."""
     logging.basicConfig(format="%(message)s")
-    _log.setLevel(logging.INFO)
+    for name in ("runtime.profiling", "runtime.profile_stream"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _match_text(match: Match) -> str:

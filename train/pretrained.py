@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
-from edge_ocr.errors import ConfigError, ModelError
 from torch import nn
 
+from edge_ocr.errors import ConfigError, ModelError
 from train.nets.ctc import BLANK, Recognizer, ppocrv3_recognizer
 from train.nets.db import DBDetector, ppocrv3_detector
 from train.nets.onnx_weights import OnnxFile, load_onnx

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge_ocr import EdgeOcrError, SourceError
-
+from edge_ocr import ConfigError, EdgeOcrError, SourceError
 from runtime.config import CameraConfig, KioskConfig, config_from_options, load_kiosk
 from runtime.redact import redact
+
+FAST_SETS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+"""The instruction sets that decide how fast reading is."""
 
 Check = tuple[str, Callable[[], str]]
 """What is tried, and the function that tries it: it tells what it found, or raises."""
@@ -33,8 +35,6 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: --config is given together with what a file holds.
     """
     if args.config is not None and any((args.source, args.broker, args.pack, args.profile)):
-        from edge_ocr import ConfigError
-
         raise ConfigError("--config: the file holds what the other options say; leave them out")
     configs: list[KioskConfig] = []
     is_good = _try("config", lambda: _check_config(args, configs))
@@ -126,7 +126,5 @@ def _check_cpu() -> str:
     if "avx2" not in cpu.flags:
         sets = ", ".join(cpu.instruction_sets) or "none that matter"
         return f"{cpu.model}: no AVX2, so reading will be slow; instruction sets: {sets}"
-    fast = [
-        name for name in ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8") if name in cpu.flags
-    ]
+    fast = [name for name in FAST_SETS if name in cpu.flags]
     return f"{cpu.model}: {', '.join(fast)}; {cpu.usable_threads} of {cpu.logical_cpus} logical CPUs usable"

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import yaml
+
 from edge_ocr import ModelError
 from edge_ocr.pack import list_packs, load_pack
 

@@ -1,13 +1,14 @@
 """`edge-ocr profile`: what the reader and the stream cost on this machine, per stage and per device profile."""
 
 import argparse
+import logging
 import math
 import sys
 from importlib.resources import files
 from pathlib import Path
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
-from runtime.plots import plot_profile
+from runtime.plots import check_plot, plot_profile
 from runtime.profile_input import Job, input_facts
 from runtime.profile_report import VALID_SINGLE_STREAM_S, ProfileReport, ProfileRun, look_at_host, look_at_versions, now
 from runtime.profile_stream import run_stream
@@ -16,6 +17,8 @@ from runtime.profiling import OpenSubject, RunStream, log_to_stderr, measure_in_
 
 SECONDS = 60.0
 """Default duration of each part."""
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,22 +59,28 @@ def run(
     """Measure every profile in a process of its own and report.
 
     Returns:
-        0, or 1 when a profile could not be measured.
+        0, or 1 when one of several profiles could not be measured.
 
     Raises:
-        EdgeOcrError: nothing can be measured, or the report cannot be written.
+        EdgeOcrError: the only profile cannot be measured, the input cannot be read, or the report not be written.
     """
     log_to_stderr()
     job = job_of(args)
     _check_output(args.json)
     _check_output(args.plot)
+    if args.plot is not None:
+        check_plot(args.plot)
     host, facts, created = look_at_host(), input_facts(job), now()
+    profiles = list(dict.fromkeys(args.profile or ["auto"]))
     runs: list[ProfileRun] = []
     failed: dict[str, str] = {}
-    for profile in dict.fromkeys(args.profile or ["auto"]):
+    for profile in profiles:
         try:
             runs.append(measure_in_subprocess(profile, job, open_subject=open_subject, run_stream=run_stream))
         except EdgeOcrError as error:
+            if len(profiles) == 1:
+                raise
+            _log.warning("profile %s: %s", profile, error)
             failed[profile] = str(error)
     report = ProfileReport(
         created=created,

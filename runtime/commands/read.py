@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from edge_ocr import ImageError, Page
 from edge_ocr.images import LoadedImage, iter_images
-
 from runtime.redact import redact
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ paced.py     a file played at its own rate, as if it were a camera
 """
 
 from edge_ocr.errors import SourceError
-
 from runtime.frames import Source
 from runtime.sources.spec import kind_of
 

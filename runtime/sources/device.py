@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import cv2
-from edge_ocr.errors import SourceError
 
+from edge_ocr.errors import SourceError
 from runtime.frames import Frame
 from runtime.sources.opencv import OpenCvSource, ms_since
 

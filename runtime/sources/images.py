@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from edge_ocr.errors import ImageError, SourceError
 from edge_ocr.images import LoadedImage, iter_images
-
 from runtime.frames import Frame
 from runtime.sources.opencv import ms_since
 

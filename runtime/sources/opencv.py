@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from edge_ocr.errors import SourceError
 from numpy.typing import NDArray
+
+from edge_ocr.errors import SourceError
 
 MAX_FPS = 480.0
 """Rates above this are nonsense that containers without a rate report."""

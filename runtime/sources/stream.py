@@ -6,8 +6,8 @@ import time
 from urllib.parse import urlsplit
 
 import cv2
-from edge_ocr.errors import SourceError
 
+from edge_ocr.errors import SourceError
 from runtime.frames import Frame
 from runtime.redact import redact
 from runtime.sources.opencv import OpenCvSource, ms_since
@@ -16,8 +16,9 @@ CONNECT_TIMEOUT_S = 5.0
 OPEN_TIMEOUT_MS = 10_000
 READ_TIMEOUT_MS = 10_000
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer"
-"""TCP: over UDP a lost packet smears the picture. No buffer: half a second hides in it otherwise."""
+FFMPEG_OPTIONS = "rtsp_transport;tcp"
+"""Over UDP a lost packet smears the picture. Not `fflags;nobuffer`: the options hold for the whole process, and files
+then lose their first frame; what FFmpeg buffers at the start is drained anyway, as nobody waits between reads."""
 
 
 class StreamSource(OpenCvSource):
@@ -37,7 +38,7 @@ class StreamSource(OpenCvSource):
             SourceError: no connection, no answer in time, or no video at that address.
         """
         self._check_port()
-        # OpenCV takes FFmpeg's options from the environment only. They suit files too.
+        # OpenCV takes FFmpeg's options from the environment only.
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
         parameters = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS),

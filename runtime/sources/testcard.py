@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from edge_ocr.errors import SourceError
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from edge_ocr.errors import SourceError
 from runtime.frames import Frame
 from runtime.sources.opencv import ms_since
 

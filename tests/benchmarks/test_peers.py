@@ -11,7 +11,7 @@ from edge_ocr.errors import ConfigError
 FAKE_WORKER = """
 import json, sys
 name = sys.argv[1]
-print(json.dumps({"ready": True, "system": name, "versions": {}, "settings": {}}), flush=True)
+print(json.dumps({"error": "no model"} if name == "unable" else {"system": name}), flush=True)
 for number, row in enumerate(sys.stdin):
     path = json.loads(row)["image"]
     if path == "broken":
@@ -54,6 +54,11 @@ def test_what_a_worker_cannot_do_is_said_with_its_name(image: str, message: str)
 def test_a_worker_that_cannot_start_is_said_with_its_name() -> None:
     with pytest.raises(PeerError, match="peer: cannot start /no/python"):
         Worker(System("peer", ["/no/python"]))
+
+
+def test_a_worker_that_cannot_load_says_why() -> None:
+    with pytest.raises(PeerError, match="unable: no model"):
+        Worker(fake_system("unable"))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_ocr import ConfigError, ImageError, Line, ModelError, Page, SourceError
+from edge_ocr import ConfigError, EdgeOcrError, ImageError, Line, ModelError, Page, SourceError
 from runtime.commands import profile as command
 from runtime.frames import Frame
 from runtime.latency import StageSummary, summarize
-from runtime.plots import plot_profile
+from runtime.plots import check_plot, plot_profile
 from runtime.profile_input import Job, input_facts, iterate_images, iterate_source, open_feed
 from runtime.profile_report import (
     Host,
@@ -29,7 +31,7 @@ from runtime.profile_report import (
     look_at_host,
     look_at_versions,
 )
-from runtime.profile_stream import LoopedRecording
+from runtime.profile_stream import LoopedRecording, run_stream
 from runtime.profile_text import report_text
 from runtime.profiling import (
     Subject,
@@ -45,8 +47,16 @@ from runtime.usage import Usage
 QUAD = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
 
 
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
 class FakeReader:
     """Finds one line in every picture; the n-th read takes n ms, it says."""
+
+    pack = Named("toy")
+    profile = Named("skylake")
 
     def __init__(self) -> None:
         self.n_reads = 0
@@ -148,6 +158,16 @@ def images(tmp_path: Path) -> Path:
     for name in ("a.png", "b.png"):
         cv2.imwrite(str(folder / name), np.full((8, 16, 3), 255, np.uint8))
     return folder
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (64, 32))
+    for shade in range(0, 250, 50):
+        writer.write(np.full((32, 64, 3), shade, np.uint8))
+    writer.release()
+    return path
 
 
 def job_for(images: Path, **changes: Any) -> Job:
@@ -328,6 +348,40 @@ def test_the_single_stream_mode_leaves_the_stream_out(images: Path) -> None:
     assert run.stream is None
 
 
+def test_the_stream_is_the_appliance_at_the_rate_of_the_clip(clip: Path) -> None:
+    pytest.importorskip("amqtt")
+    job = Job(pack="toy", clip=str(clip), seconds=1.0)
+    part = run_stream(open_fake("skylake", job), job)
+    assert part.frames_in + part.dropped["came too late"] == 30
+    assert part.frames_read + sum(part.dropped.values()) == 30
+    assert part.events >= 2
+    assert {"decode", "capture_wait", "detect", "total", "track", "spool", "capture_to_spool"} <= part.stages.keys()
+    assert part.series_ms
+    assert "same process" in part.broker
+
+
+def test_without_a_broker_the_stream_ends_at_the_outbox(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_installed() -> None:
+        raise EdgeOcrError("not installed")
+
+    monkeypatch.setattr("runtime.profile_stream.EmbeddedBroker", not_installed)
+    job = Job(pack="toy", clip=str(clip), seconds=1.0)
+    part = run_stream(open_fake("skylake", job), job)
+    assert part.events >= 2
+    assert "capture_to_publish" not in part.stages
+    assert "capture_to_spool" in part.stages
+    assert part.broker == "nowhere, as amqtt is not installed"
+
+
+def test_the_rate_of_the_clip_is_stated(clip: Path) -> None:
+    assert input_facts(Job(pack="toy", clip=str(clip), seconds=1.0)).fps == 30.0
+
+
+def test_a_clip_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        input_facts(Job(pack="toy", clip=str(tmp_path / "none.mp4"), seconds=1.0))
+
+
 def test_the_report_as_json_has_null_for_what_cannot_be_said() -> None:
     plain = json.loads(report_of(run_of("generic-cpu", [10.123456] * 10)).to_json())
     assert plain["schema"] == "edge-ocr.profile/1"
@@ -350,11 +404,27 @@ def test_the_report_as_json_has_null_for_what_cannot_be_said() -> None:
 def test_the_report_as_text_has_a_dash_for_what_cannot_be_said() -> None:
     text = report_text(report_of(run_of("generic-cpu", [10.0] * 70)))
     assert row_of(text, "total") == ["total", "70", "10.00", "10.00", "10.00", "-", "-", "10.00"]
-    assert "latency budget 100 ms: too few samples to say (p95 of total - ms)" in text
+    assert "latency budget 100 ms: too few samples to say\n" in text
     assert "AMD EPYC, 1 of 8 CPUs usable (CPU quota 1.5), governor unknown, load 0.25" in text
     assert "pack toy 1 (det.int8.bin 0123456789ab)" in text
     assert "dropped: 2 overwritten" in text
     assert "side by side" not in text
+
+
+def test_long_facts_of_a_network_are_cut_in_the_text() -> None:
+    facts = {
+        "isa": "meta=1.0;ov=2026;isa=Intel AVX-512",
+        "shapes": [[1, 48, width, 3] for width in (640, 160, 320, 80)],
+    }
+    run = run_of("generic-cpu", [10.0]).model_copy(update={"networks": {"recognizer": facts}})
+    assert "recognizer: isa Intel AVX-512, shapes 4 from 1x48x80x3 to 1x48x640x3" in report_text(report_of(run))
+
+
+@pytest.mark.parametrize(("load", "is_busy"), [(0.4, False), (0.6, True), (None, False)])
+def test_the_report_says_when_the_host_was_busy(load: float | None, is_busy: bool) -> None:
+    report = report_of(run_of("generic-cpu", [10.0]))
+    host = report.host.model_copy(update={"load_average_1min": load})
+    assert ("not those of a quiet machine" in report_text(report_of(*report.runs, host=host))) is is_busy
 
 
 def test_the_report_says_when_the_host_is_not_the_device() -> None:
@@ -400,10 +470,16 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     assert picture.min() < 128
 
 
-def test_a_picture_of_unknown_format_is_refused(tmp_path: Path) -> None:
+def test_a_picture_of_unknown_format_is_refused() -> None:
     pytest.importorskip("matplotlib")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        plot_profile(report_of(run_of("generic-cpu", [20.0])), tmp_path / "profile.xyz")
+    with pytest.raises(ConfigError, match=r"ends in \.png"):
+        check_plot(Path("profile.xyz"))
+
+
+def test_a_missing_matplotlib_is_said_before_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ConfigError, match=r"pip install 'edge-ocr\[report\]'"):
+        check_plot(Path("profile.png"))
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -461,6 +537,12 @@ def test_the_command_compares_profiles_and_goes_on_after_a_bad_one(
     assert "profile broken: not measured: pack 'latin': damaged" in capsys.readouterr().out
 
 
+def test_the_only_profile_that_fails_is_an_error(images: Path) -> None:
+    args = parse("--profile", "broken", "--images", str(images))
+    with pytest.raises(ModelError, match="damaged"):
+        command.run(args, open_subject=open_fake, run_stream=run_no_stream)
+
+
 def test_a_measuring_process_that_dies_is_reported(images: Path) -> None:
-    with pytest.raises(Exception, match=r"died \(exit status 7\)"):
+    with pytest.raises(EdgeOcrError, match=r"died \(exit status 7\)"):
         measure_in_subprocess("fast", job_for(images), open_subject=die, run_stream=run_no_stream)

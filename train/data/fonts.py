@@ -14,8 +14,9 @@ import string
 from functools import lru_cache
 from pathlib import Path
 
-from edge_ocr.errors import ConfigError
 from PIL import ImageFont
+
+from edge_ocr.errors import ConfigError
 
 DEBIAN_FONTS = Path("/usr/share/fonts")
 INSTALL_HINT = "apt-get install fonts-liberation fonts-dejavu-core fonts-courier-prime fonts-roboto fonts-lato"

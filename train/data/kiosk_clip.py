@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from edge_ocr.errors import ConfigError, EdgeOcrError
 from numpy.typing import NDArray
 
+from edge_ocr.errors import ConfigError, EdgeOcrError
 from train.data.camera import defocus, sensor_noise, shade, texture, to_uint8
 from train.data.fonts import find_fonts
 from train.data.kiosk_papers import SHOWINGS, Pen, Showing, kiosk_fonts

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edge_ocr.errors import ConfigError
 from numpy.typing import NDArray
 
+from edge_ocr.errors import ConfigError
 from train.data.camera import Colour, smooth_noise, to_uint8
 from train.data.fonts import INSTALL_HINT, load_font
 from train.data.paper import Paper

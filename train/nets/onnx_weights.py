@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from edge_ocr.errors import ConfigError, ModelError
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from edge_ocr.errors import ConfigError, ModelError
 
 _MODULE_OF_OP: dict[str, type[nn.Module]] = {
     "Conv": nn.Conv2d,

@@ -7,11 +7,6 @@ from torch import Tensor, nn
 Settle = Callable[[nn.Module, Tensor], nn.Module]
 
 
-@pytest.fixture(autouse=True)
-def fixed_seed() -> None:
-    torch.manual_seed(0)
-
-
 @pytest.fixture
 def settle() -> Settle:
     """Let batch norms measure an input, so that signals of a random network neither vanish nor explode; eval mode."""

@@ -1,0 +1,449 @@
+"""The publisher against a real broker in this process, and against one that misbehaves as told."""
+
+import json
+import logging
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_ocr.errors import ConfigError
+from runtime import mqtt
+from runtime.backoff import Backoff
+from runtime.broker import EmbeddedBroker
+from runtime.config import MqttConfig
+from runtime.events import EventLatency, TextEvent
+from runtime.latency import LatencyRecorder
+from runtime.mqtt import Presence, Publisher, Rivalry
+from runtime.mqtt_session import WINDOW, MqttVersion
+from runtime.outbox import MemoryOutbox, Message
+from tests.runtime.mqtt_tools import (
+    ACCEPT_311,
+    HANG_UP,
+    TAKEN_OVER,
+    Script,
+    ScriptedBroker,
+    Subscriber,
+    free_port,
+    wait_until,
+)
+
+EVENTS, STATUS, TEXT = "edge-ocr/n/cam0/events", "edge-ocr/n/status", "edge-ocr/n/cam0/text"
+ONLINE, OFFLINE, STOPPED = b'{"state":"online"}', b'{"state":"offline"}', b'{"state":"stopped"}'
+PRESENCE = Presence(topic=STATUS, online=ONLINE, offline=OFFLINE, stopped=STOPPED, boot_id="boot-1")
+CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+
+
+def event(seq: int) -> Message:
+    now = "2026-01-02T03:04:05.678Z"
+    payload = TextEvent(
+        type="begin", node="n", camera="cam0", boot_id="boot-1", seq=seq, track_id=seq, ts=now, text="HELLO",
+        text_raw="HELLO", score=0.9, reads=2, agreeing_reads=2, quad=CORNERS, quad_norm=CORNERS, frame_size=(2, 2),
+        first_seen=now, last_seen=now, latency_ms=EventLatency(total=1.0), pack="latin", profile="p",
+    )  # fmt: skip
+    return Message(EVENTS, payload.to_json(), time.monotonic())
+
+
+def fields(payloads: list[bytes], name: str) -> list[Any]:
+    return [json.loads(payload)[name] for payload in payloads]
+
+
+class Node:
+    """A publisher with its outbox, as the appliance holds them."""
+
+    def __init__(self, port: int, version: MqttVersion = MqttVersion.V311, **config: Any) -> None:
+        self.outbox = MemoryOutbox()
+        self.recorder = LatencyRecorder()
+        self.conflicts: list[str] = []
+        self.publisher = Publisher(
+            MqttConfig(url=f"mqtt://127.0.0.1:{port}", **config),
+            self.outbox,
+            PRESENCE,
+            client_id="edge-ocr-n",
+            recorder=self.recorder,
+            on_conflict=self.conflicts.append,
+            backoff=Backoff(lambda: 0.02),
+            version=version,
+        )
+        self._seq = 0
+
+    def put(self, n: int = 1) -> None:
+        for _ in range(n):
+            self._seq += 1
+            self.outbox.put(event(self._seq))
+            self.publisher.wake()
+
+    @property
+    def pending(self) -> int:
+        return self.outbox.counts().pending
+
+
+@contextmanager
+def running(node: Node) -> Iterator[Node]:
+    node.publisher.start()
+    try:
+        yield node
+    finally:
+        node.publisher.stop(2.0)
+
+
+# -- a real broker
+
+
+def test_events_arrive_in_order_and_leave_the_outbox_when_acknowledged() -> None:
+    with EmbeddedBroker() as broker, Subscriber(broker.port) as subscriber:
+        with running(Node(broker.port)) as node:
+            node.put(100)
+            wait_until(lambda: len(subscriber.payloads(EVENTS)) == 100)
+            wait_until(lambda: node.pending == 0)
+        assert fields(subscriber.payloads(EVENTS), "seq") == list(range(1, 101))
+        assert node.outbox.counts().sent == 100
+        assert set(node.recorder.summary()) >= {"publish", "capture_to_publish"} or node.publisher.connects == 1
+        assert all(
+            not message.retain and message.qos == 1 for message in subscriber.received if message.topic == EVENTS
+        )
+
+
+def test_status_is_online_then_stopped_and_both_are_retained() -> None:
+    with EmbeddedBroker() as broker:
+        with running(Node(broker.port)) as node:
+            wait_until(lambda: node.publisher.connected)
+            with Subscriber(broker.port, STATUS) as late:
+                wait_until(lambda: late.payloads(STATUS))
+                assert late.received[0] == late.received[0].__class__(STATUS, ONLINE, 1, True)
+                assert node.publisher.stop() is True
+                wait_until(lambda: STOPPED in late.payloads(STATUS))
+        with Subscriber(broker.port, STATUS) as later:
+            wait_until(lambda: later.payloads(STATUS))
+            assert set(later.payloads(STATUS)) == {STOPPED}
+
+
+def test_the_last_will_says_offline_when_the_node_dies() -> None:
+    with EmbeddedBroker() as broker, Subscriber(broker.port, STATUS) as subscriber:
+        with running(Node(broker.port)) as node:
+            wait_until(lambda: ONLINE in subscriber.payloads(STATUS))
+            assert node.publisher._link is not None
+            node.publisher._link.session.abort()
+            wait_until(lambda: OFFLINE in subscriber.payloads(STATUS))
+            # and it is online again after the reconnect
+            wait_until(lambda: subscriber.payloads(STATUS)[-1] == ONLINE)
+
+
+def test_events_wait_for_a_broker_that_comes_late_and_are_marked_delayed() -> None:
+    port = free_port()
+    with running(Node(port)) as node:
+        node.put(30)
+        node.publisher.set_latest(TEXT, b'"old"')
+        node.publisher.set_latest(TEXT, b'"new"')
+        with EmbeddedBroker(port), Subscriber(port) as subscriber:
+            wait_until(lambda: len(set(fields(subscriber.payloads(EVENTS), "seq"))) == 30 or node.pending == 0)
+            wait_until(lambda: node.pending == 0)
+            node.put(1)
+            wait_until(lambda: 31 in fields(subscriber.payloads(EVENTS), "seq"))
+            delayed = dict(
+                zip(
+                    fields(subscriber.payloads(EVENTS), "seq"),
+                    fields(subscriber.payloads(EVENTS), "delayed"),
+                    strict=True,
+                )
+            )
+            assert delayed.pop(31) is False
+            assert all(delayed.values())
+            assert b'"old"' not in subscriber.payloads(TEXT)
+            node.publisher.stop()
+    assert node.recorder.summary()["publish"].count == 1
+
+
+def test_after_an_outage_status_text_and_waiting_events_are_published_anew() -> None:
+    port = free_port()
+    with running(Node(port)) as node, Subscriber(port, wait=False) as subscriber:
+        with EmbeddedBroker(port):
+            subscriber.wait_subscribed()
+            node.publisher.set_latest(TEXT, b'"text"')
+            node.put(5)
+            wait_until(lambda: node.pending == 0)
+            wait_until(lambda: len(subscriber.payloads(EVENTS)) == 5)
+            subscriber.expect_new_subscription()
+        wait_until(lambda: not node.publisher.connected)
+        node.put(40)
+        before = len(subscriber.received)
+        with EmbeddedBroker(port):
+            subscriber.wait_subscribed()
+            wait_until(lambda: node.pending == 0)
+            wait_until(lambda: {STATUS, TEXT} <= {message.topic for message in subscriber.received[before:]})
+            assert node.publisher.connects == 2
+            node.publisher.stop()
+    assert node.outbox.counts().sent == 45
+
+
+def test_a_broker_that_chokes_on_mqtt_5_is_spoken_to_in_3_1_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    # amqtt misreads the last will of MQTT 5 and waits for more.
+    monkeypatch.setitem(mqtt.ANSWER_TIMEOUT_S, MqttVersion.V5, 0.3)
+    with EmbeddedBroker() as broker, running(Node(broker.port, MqttVersion.V5)) as node:
+        node.put(3)
+        wait_until(lambda: node.pending == 0)
+
+
+# -- versions
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(b"\x20\x02\x00\x01", id="an answer of MQTT 3.1.1"),
+        pytest.param(b"\x20\x03\x00\x84\x00", id="an answer of MQTT 5"),
+        pytest.param(None, id="it hangs up"),
+    ],
+)
+def test_a_broker_that_refuses_mqtt_5_is_spoken_to_in_3_1_1(refusal: bytes | None) -> None:
+    script = Script(answer=lambda level: refusal if level == 5 else ACCEPT_311)
+    with ScriptedBroker(script) as broker, running(Node(broker.port, MqttVersion.V5)) as node:
+        node.put(3)
+        wait_until(lambda: node.pending == 0)
+        assert broker.levels == [5, 4]
+
+
+def test_mqtt_5_comes_first_with_content_type_and_user_properties() -> None:
+    with ScriptedBroker() as broker, running(Node(broker.port, MqttVersion.V5)) as node:
+        node.put()
+        wait_until(lambda: node.pending == 0)
+        assert broker.levels == [5]
+        sent = next(body for body in broker.raw if EVENTS.encode() in body)
+        for part in (b"application/json", b"edge-ocr.event/1", b"boot-1"):
+            assert part in sent
+
+
+# -- refusals
+
+
+@pytest.mark.parametrize(
+    ("version", "answer"),
+    [
+        pytest.param(MqttVersion.V5, b"\x20\x03\x00\x86\x00", id="MQTT 5"),
+        pytest.param(MqttVersion.V311, b"\x20\x02\x00\x05", id="MQTT 3.1.1"),
+    ],
+)
+def test_a_wrong_password_is_tried_again_and_said_once(
+    version: MqttVersion, answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    node_config = {"username": "kiosk", "password": "secret-word"}
+    with caplog.at_level(logging.INFO), ScriptedBroker(Script(answer=lambda level: answer)) as broker:
+        with running(Node(broker.port, version, **node_config)):
+            wait_until(lambda: len(broker.levels) >= 5)
+        assert any(b"secret-word" in body for body in broker.raw)
+    said = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(said) == 1
+    assert "check username and password" in said[0]
+    assert "secret-word" not in caplog.text
+
+
+def test_an_event_that_the_broker_will_not_take_is_dropped_and_counted() -> None:
+    with ScriptedBroker(Script(refusal=0x87)) as broker, running(Node(broker.port, MqttVersion.V5)) as node:
+        node.put(2)
+        wait_until(lambda: node.pending == 0)
+        assert node.outbox.counts().dropped == {"refused": 2}
+
+
+def test_no_broker_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), running(Node(free_port())) as node:
+        attempts = []
+        session = node.publisher._new_session
+        node.publisher._new_session = lambda: (attempts.append(1), session())[1]  # type: ignore[method-assign,func-returns-value]
+        wait_until(lambda: len(attempts) > 5)
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "cannot connect: connection refused"
+    ]
+
+
+# -- acknowledgements
+
+
+def test_no_more_than_the_window_is_in_flight() -> None:
+    with ScriptedBroker(Script(acknowledges=False)) as broker, running(Node(broker.port)) as node:
+        node.put(100)
+        wait_until(lambda: len(broker.unacknowledged) == WINDOW)
+        assert node.pending == 100
+        while node.pending:
+            assert len(broker.unacknowledged) <= WINDOW
+            broker.acknowledge_all()
+        sent = [message.payload for message in broker.published if message.topic == EVENTS]
+        assert fields(sent, "seq") == list(range(1, 101))
+        broker.script.acknowledges = True
+        broker.acknowledge_all()
+
+
+def test_what_was_not_acknowledged_is_sent_again_on_the_next_connection() -> None:
+    with ScriptedBroker(Script(acknowledges=False)) as broker, running(Node(broker.port)) as node:
+        wait_until(lambda: node.publisher.connected)
+        node.put(5)
+        wait_until(lambda: sum(message.topic == EVENTS for message in broker.published) == 5)
+        broker.script.acknowledges = True
+        broker.hang_up()
+        wait_until(lambda: node.pending == 0)
+        sent = [message.payload for message in broker.published if message.topic == EVENTS]
+        assert fields(sent, "seq") == [1, 2, 3, 4, 5] * 2
+        assert fields(sent, "delayed") == [False] * 5 + [True] * 5
+
+
+# -- stopping
+
+
+def test_stop_sends_what_is_left_says_stopped_last_and_takes_its_leave() -> None:
+    with ScriptedBroker() as broker:
+        node = Node(broker.port)
+        node.publisher.start()
+        wait_until(lambda: node.publisher.connected)
+        node.put(200)
+        assert node.publisher.stop() is True
+        assert broker.published[-1].payload == STOPPED
+        assert sum(message.topic == EVENTS for message in broker.published) == 200
+        wait_until(lambda: broker.goodbyes == 1)
+
+
+def test_stop_does_not_wait_for_ever_for_acknowledgements(caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedBroker(Script(acknowledges=False)) as broker:
+        node = Node(broker.port)
+        node.publisher.start()
+        wait_until(lambda: node.publisher.connected)
+        node.put(3)
+        assert node.publisher.stop(1.5) is False
+        assert broker.published[-1].payload == STOPPED
+        assert broker.goodbyes == 0  # so the last will tells the truth
+    assert "3 events that the broker did not acknowledge" in caplog.text
+
+
+def test_stop_without_a_broker_returns() -> None:
+    node = Node(free_port())
+    node.publisher.start()
+    node.put()
+    assert node.publisher.stop() is False
+
+
+# -- two nodes with one id
+
+
+def test_a_session_taken_over_soon_after_its_start_ends_the_newcomer(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script(after_connect=lambda n: TAKEN_OVER)
+    with caplog.at_level(logging.INFO), ScriptedBroker(script) as broker:
+        node = Node(broker.port, MqttVersion.V5)
+        node.publisher.start()
+        wait_until(lambda: node.conflicts)
+        node.publisher.stop()
+        assert len(broker.levels) == 1
+    assert "another client uses the id 'edge-ocr-n'" in node.conflicts[0]
+
+
+def test_the_owner_takes_a_session_that_stood_for_long_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rivalry, "YOUNG_S", 0.0)
+    script = Script(after_connect=lambda n: TAKEN_OVER if n == 1 else b"")
+    with ScriptedBroker(script) as broker, running(Node(broker.port, MqttVersion.V5)) as node:
+        node.put()
+        wait_until(lambda: len(broker.levels) == 2 and node.pending == 0)
+        assert node.conflicts == []
+
+
+def test_sessions_that_are_closed_again_and_again_end_the_newcomer() -> None:
+    with ScriptedBroker(Script(after_connect=lambda n: HANG_UP)) as broker:
+        node = Node(broker.port)
+        node.publisher.start()
+        wait_until(lambda: node.conflicts)
+        node.publisher.stop()
+        assert len(broker.levels) == Rivalry.NEWCOMER_LIMIT
+
+
+def test_a_rivalry_is_told_from_outages() -> None:
+    rivalry = Rivalry()
+    for _ in range(20):
+        assert not rivalry.is_lost(lasted_s=1, taken_over=False)
+        rivalry.is_outage()
+    assert not rivalry.is_lost(lasted_s=3600, taken_over=False)
+    assert [rivalry.is_lost(lasted_s=1, taken_over=False) for _ in range(8)] == [False] * 7 + [True]
+
+
+# -- TLS
+
+
+def test_a_certificate_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for name in ("ca.pem", "missing.pem"):
+        config = MqttConfig(url="mqtts://127.0.0.1", ca_file=tmp_path / name)
+        with pytest.raises(ConfigError, match=name):
+            Publisher(config, MemoryOutbox(), PRESENCE, client_id="x")
+
+
+# paho leaves a socket open when the handshake fails.
+@pytest.mark.filterwarnings("ignore:.*unclosed.*SSLSocket:ResourceWarning")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_tls_trusts_the_configured_ca_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
+    extra = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *extra], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with ScriptedBroker() as broker, tls_front(context, broker.port) as port:
+        for trusted in (None, certificate):
+            node = Node(1)
+            config = MqttConfig(url=f"mqtts://127.0.0.1:{port}", ca_file=trusted)
+            publisher = Publisher(config, node.outbox, PRESENCE, client_id="x", backoff=Backoff(lambda: 0.02))
+            publisher.start()
+            if trusted is None:
+                wait_until(lambda: "the broker's certificate is not trusted" in caplog.text)
+                assert not broker.levels
+            else:
+                wait_until(lambda: publisher.connected)  # noqa: B023
+            publisher.stop()
+    assert caplog.text.count("not trusted") == 1
+
+
+@contextmanager
+def tls_front(context: ssl.SSLContext, port: int) -> Iterator[int]:
+    """A port that takes TLS off and passes on to `port`."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(4096):
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for each in (source, sink):
+                try:
+                    each.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def serve() -> None:
+        while True:
+            try:
+                outer, _ = server.accept()
+            except OSError:
+                return
+            try:
+                client = context.wrap_socket(outer, server_side=True)
+            except OSError:
+                outer.close()
+                continue
+            inner = socket.create_connection(("127.0.0.1", port))
+            back = threading.Thread(target=copy, args=(inner, client), daemon=True)
+            back.start()
+            copy(client, inner)
+            back.join()
+            client.close()
+            inner.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield server.getsockname()[1]
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
