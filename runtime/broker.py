@@ -4,6 +4,7 @@ amqtt (MQTT 3.1.1 only) in a thread with its own event loop, listening on loopba
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import warnings
@@ -15,6 +16,7 @@ from edge_ocr.errors import EdgeOcrError
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 20.0
+SHUTDOWN_S = 2.0
 TASKS_STOP_S = 1.0
 
 
@@ -88,7 +90,8 @@ class EmbeddedBroker:
         await self._stop.wait()
         # A client that comes during the shutdown would be left hanging.
         broker._servers["default"].instance.close()
-        await broker.shutdown()
+        with contextlib.suppress(TimeoutError):  # now and then it waits for a client for ever
+            await asyncio.wait_for(broker.shutdown(), SHUTDOWN_S)
 
 
 def _import_amqtt() -> Any:

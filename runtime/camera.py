@@ -1,6 +1,6 @@
 """One camera of the appliance: its frames, its tracks, and what is published about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import Page
+from runtime.capture import CaptureStats
 from runtime.events import (
     CameraMetrics,
     CameraState,
@@ -24,19 +25,6 @@ from runtime.tracking import Tracker, TrackEvent
 
 EVENT_STAGES = ("detect", "crop", "orient", "recognize")
 """Stages of `Page.timings_ms` that an event repeats."""
-
-
-class CaptureStats(Protocol):
-    """What `Camera` needs of a capture's counters."""
-
-    @property
-    def frames_in(self) -> int: ...  # noqa: D102
-    @property
-    def frames_dropped(self) -> Mapping[str, int]: ...  # noqa: D102
-    @property
-    def fps(self) -> float | None: ...  # noqa: D102
-    @property
-    def frame_age_s(self) -> float | None: ...  # noqa: D102
 
 
 class Capture(Protocol):

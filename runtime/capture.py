@@ -105,6 +105,7 @@ class CaptureThread:
         self._status = CaptureStatus(name, on_state)
         self._lock = threading.Lock()
         self._arrivals_s: deque[float] = deque(maxlen=RATE_FRAMES)
+        self._last_arrival_s: float | None = None
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._reader = _Reader(source)
@@ -147,7 +148,7 @@ class CaptureThread:
                 reconnects=self._counts["reconnects"],
                 stalls=self._counts["stalls"],
                 fps=(len(arrivals_s) - 1) / span_s if flows else None,
-                frame_age_s=max(0.0, now_s - arrivals_s[-1]) if arrivals_s else None,
+                frame_age_s=None if self._last_arrival_s is None else max(0.0, now_s - self._last_arrival_s),
             )
 
     def pause(self) -> None:
@@ -220,7 +221,8 @@ class CaptureThread:
     def _take_in(self, frame: Frame, reader: "_Reader") -> None:
         with self._lock:
             self._counts["frames_in"] += 1
-            self._arrivals_s.append(self._clock())
+            self._last_arrival_s = self._clock()
+            self._arrivals_s.append(self._last_arrival_s)
         if not self._resumed.is_set():
             self._status.change("paused", None)
             if reader.is_live:
@@ -255,8 +257,7 @@ class CaptureThread:
 
     def _forget_rate(self) -> None:
         with self._lock:
-            while len(self._arrivals_s) > 1:
-                self._arrivals_s.popleft()
+            self._arrivals_s.clear()
 
     def _is_wanted(self, reader: "_Reader") -> bool:
         return reader is self._reader and not self._stopping.is_set()

@@ -8,6 +8,9 @@ from runtime.events import CameraState
 
 StateCallback = Callable[[CameraState, str | None], None]
 
+STARTING = "starting"
+"""Reason before the first report."""
+
 log = logging.getLogger(__name__)
 
 
@@ -16,7 +19,7 @@ class CaptureStatus:
 
     def __init__(self, name: str, on_state: StateCallback | None) -> None:
         self.state: CameraState = "reconnecting"
-        self.reason: str | None = "starting"
+        self.reason: str | None = STARTING
         self._name = name
         self._on_state = on_state
         self._lock = threading.RLock()
@@ -26,7 +29,7 @@ class CaptureStatus:
         with self._lock:
             if (state, reason) == (self.state, self.reason):
                 return
-            is_new = state != self.state
+            is_new = state != self.state or self.reason == STARTING
             self.state, self.reason = state, reason
             if is_new:
                 level = logging.INFO if state in {"streaming", "paused"} else logging.WARNING

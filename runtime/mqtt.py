@@ -20,7 +20,6 @@ from runtime.config import MqttConfig
 from runtime.events import mark_delayed
 from runtime.latency import LatencyRecorder
 from runtime.mqtt_session import (
-    WINDOW,
     Accepted,
     Acknowledged,
     Closed,
@@ -90,6 +89,7 @@ class _Link:
     """The accepted session and what is under way on it."""
 
     session: Session
+    window: int
     since_s: float
     in_flight: dict[int, StoredMessage | None]
     """By message id; None for what is not from the outbox."""
@@ -224,7 +224,7 @@ class Publisher:
             return None
         answer = self._answer(session)
         if isinstance(answer, Accepted):
-            return self._accepted(session)
+            return self._accepted(answer)
         session.abort()
         if isinstance(answer, Refused) and not answer.wrong_version:
             self._say(f"the broker refused the connection: {answer.reason}{self._hint(answer.reason)}")
@@ -252,15 +252,15 @@ class Publisher:
                 return signal
         return None
 
-    def _accepted(self, session: Session) -> _Link:
+    def _accepted(self, answer: Accepted) -> _Link:
         """A connection stands: announce ourselves first, then every latest value."""
         self._backoff.reset()
         self._n_connects += 1
-        self._say(f"connected with {session.version.value}", level=logging.INFO)
+        self._say(f"connected with {answer.session.version.value}", level=logging.INFO)
         online = self._publication(self._presence.topic, self._presence.online, qos=1, retain=True)
         with self._lock:
             unsent = {online.topic: online, **self._latest}
-            self._link = _Link(session, time.monotonic(), in_flight={}, unsent=unsent)
+            self._link = _Link(answer.session, answer.window, time.monotonic(), in_flight={}, unsent=unsent)
             return self._link
 
     def _serve(self, link: _Link) -> None:
@@ -286,7 +286,7 @@ class Publisher:
 
     def _send(self, link: _Link) -> None:
         """Fill the window: latest values first, then events in order."""
-        while len(link.in_flight) < WINDOW:
+        while len(link.in_flight) < link.window:
             with self._lock:
                 topic = next(iter(link.unsent), None)
                 latest = link.unsent.pop(topic) if topic is not None else None

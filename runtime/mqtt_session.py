@@ -1,4 +1,4 @@
-"""One connection to the broker, from its CONNECT to its end. The only module that touches paho-mqtt's client.
+"""One connection to the broker, from its CONNECT to its end. The only module of the appliance that uses paho-mqtt.
 
 A session never reconnects and is never used again: whoever wants another connection makes another session. So nothing
 that paho queued for one connection can turn up on the next, and every acknowledgement belongs to one session.
@@ -29,7 +29,7 @@ CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 15
 """A broker that froze is noticed after about twice this time; it bounds the TLS handshake too."""
 WINDOW = 20
-"""Messages in flight at once; brokers drop what exceeds their own window."""
+"""Messages in flight at once, unless the broker wants fewer."""
 
 
 class MqttVersion(Enum):
@@ -56,6 +56,8 @@ class Accepted:
     """The broker accepted the connection."""
 
     session: "Session"
+    window: int
+    """Messages that may be in flight at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ class Session:
             wrong_version = str(reason) == "Unsupported protocol version"
             self._inbox.put(Refused(self, str(reason), wrong_version))
         else:
-            self._inbox.put(Accepted(self))
+            self._inbox.put(Accepted(self, min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))))
 
     def _on_publish(self, client: paho.Client, userdata: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
         refusal = str(reason) if reason.is_failure else None

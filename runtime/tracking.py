@@ -283,6 +283,7 @@ class Tracker:
         track.published = before
         ended = _event("end", track, reason="replaced")
         track.first_seen = self._ts
+        track.vote.forget_others()
         return [ended, self._begin(track, settled)]
 
     def _explained_by(self, track: _Track, settled: SettledText, others: Sequence[_Track]) -> list[_Track]:

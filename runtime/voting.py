@@ -3,6 +3,7 @@
 `TextVote` owns the vote of one track; nothing else in the appliance compares reads with each other to decide a text.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 DECAY = 0.8
@@ -11,6 +12,11 @@ MIN_SHARE = 0.5
 """Part of the weight that a text needs to settle; below it the reads flicker."""
 SWITCH_RATIO = 1.4
 """How much more weight another text needs before it takes a settled one's place: four clean reads in a row."""
+RETURN_PATIENCE, MAX_PATIENCE = 8, 32
+"""Reads without the settled text before one that had settled earlier may return; doubled with every return. Misreads
+come in runs, as long as light and place stay the same; without this a line would go back and forth for ever."""
+MAX_EARLIER = 8
+"""Texts that are remembered as having settled before."""
 FORGET = 0.02
 """Weight below which a text is no longer a candidate."""
 
@@ -49,6 +55,9 @@ class TextVote:
         self._tallies: dict[str, _Tally] = {}
         self._reads = 0
         self._text: str | None = None
+        self._since_text = 0
+        self._earlier: deque[str] = deque(maxlen=MAX_EARLIER)
+        self._n_returns = 0
 
     def add(self, text: str, score: float) -> None:
         """Count one read, weighted by its confidence in [0, 1]."""
@@ -59,6 +68,7 @@ class TextVote:
         tally.reads += 1
         tally.score_sum += score
         self._reads += 1
+        self._since_text = 0 if text == self._text else self._since_text + 1
         self._tallies = {
             key: each for key, each in self._tallies.items() if each.weight >= FORGET or key in {text, self._text}
         }
@@ -67,8 +77,16 @@ class TextVote:
     def clear(self) -> None:
         """Forget every read: they were not worth counting."""
         self._tallies.clear()
-        self._reads = 0
+        self._earlier.clear()
+        self._reads = self._since_text = self._n_returns = 0
         self._text = None
+
+    def forget_others(self) -> None:
+        """Keep the reads of the settled text only: what was there before it was something else."""
+        self._tallies = {text: tally for text, tally in self._tallies.items() if text == self._text}
+        self._reads = sum(tally.reads for tally in self._tallies.values())
+        self._earlier.clear()
+        self._n_returns = 0
 
     @property
     def settled(self) -> SettledText | None:
@@ -84,8 +102,18 @@ class TextVote:
         if leader == self._text or tally.reads < self._min_reads:
             return
         if self._text is None:
-            rivals_weight = sum(each.weight for each in self._tallies.values())
-            if tally.weight >= MIN_SHARE * rivals_weight:
+            total_weight = sum(each.weight for each in self._tallies.values())
+            if tally.weight >= MIN_SHARE * total_weight:
                 self._text = leader
         elif tally.weight >= SWITCH_RATIO * self._tallies[self._text].weight:
-            self._text = leader
+            self._switch(leader)
+
+    def _switch(self, text: str) -> None:
+        """Let a text take the settled one's place; one that had settled before has to be patient."""
+        assert self._text is not None
+        if text in self._earlier:
+            if self._since_text < min(RETURN_PATIENCE * 2**self._n_returns, MAX_PATIENCE):
+                return
+            self._n_returns += 1
+        self._earlier.append(self._text)
+        self._text, self._since_text = text, 0

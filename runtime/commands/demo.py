@@ -20,7 +20,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import ValidationError
 
-from edge_ocr.errors import ConfigError, EdgeOcrError
+from edge_ocr.errors import ConfigError, EdgeOcrError, SourceError
 from runtime import topics
 from runtime.appliance import Appliance, open_configured_capture
 from runtime.broker import EmbeddedBroker
@@ -29,6 +29,7 @@ from runtime.commands.run import LoadReader, load_warm_reader
 from runtime.config import KioskConfig, config_from_options
 from runtime.events import TextEvent
 from runtime.mqtt_session import MqttVersion
+from runtime.sources import open_source
 
 NODE = "demo"
 CLIP = Path(__file__).parent.parent / "assets" / "kiosk.mp4"
@@ -179,17 +180,20 @@ def _labels_beside(clip: Path) -> list[str]:
 
 
 def _frame_hw(clip: Path) -> tuple[int, int]:
-    """(height, width) of a clip's frames."""
-    import cv2
+    """(height, width) of a clip's frames.
 
-    capture = cv2.VideoCapture(str(clip))
+    Raises:
+        SourceError: it cannot be played.
+    """
+    source = open_source(str(clip))
     try:
-        height, width = capture.get(cv2.CAP_PROP_FRAME_HEIGHT), capture.get(cv2.CAP_PROP_FRAME_WIDTH)
+        source.open()
+        frame = source.read()
     finally:
-        capture.release()
-    if not height or not width:
-        raise ConfigError(f"{clip}: not a video that can be played")
-    return int(height), int(width)
+        source.close()
+    if frame is None:
+        raise SourceError(f"{clip}: no frame in it; name a video that can be played")
+    return frame.image.shape[0], frame.image.shape[1]
 
 
 def _print_event(event: TextEvent, started: float) -> None:

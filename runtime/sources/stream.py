@@ -73,7 +73,10 @@ class StreamSource(OpenCvSource):
         raise SourceError(f"{self.description}: the stream ended")
 
     def _check_port(self) -> None:
-        """Say why there is no connection, which OpenCV cannot."""
+        """Say why there is no connection, which OpenCV cannot.
+
+        OpenCV also lets only one source of a process open at a time: without this, a dead camera would hold up others.
+        """
         try:
             parts = urlsplit(self._spec)
             host, port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme.lower()]
@@ -85,9 +88,12 @@ class StreamSource(OpenCvSource):
                 "and the like"
             )
         try:
-            socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+            with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S) as connection:
+                if parts.scheme.lower() == "rtsp":
+                    connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                    connection.recv(4096)  # any answer will do; a camera that froze gives none
         except TimeoutError as error:
-            raise SourceError(f"{self.description}: no connection within {CONNECT_TIMEOUT_S:.0f} s") from error
+            raise SourceError(f"{self.description}: no answer within {CONNECT_TIMEOUT_S:.0f} s") from error
         except socket.gaierror as error:
             raise SourceError(f"{self.description}: the name {host} is not known") from error
         except OSError as error:

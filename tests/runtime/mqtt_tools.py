@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 PATIENCE_S = 30.0
 """How long a test waits for what has to happen; not a measure of anything."""
@@ -39,15 +39,21 @@ class Received:
     payload: bytes
     qos: int
     retain: bool
+    content_type: str | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
 
 
 class Subscriber:
     """A client that keeps everything it gets, across losses of the broker."""
 
-    def __init__(self, port: int, topic: str = "#", *, wait: bool = True) -> None:
+    def __init__(self, port: int, topic: str = "#", *, wait: bool = True, version: int = 4) -> None:
         self.received: list[Received] = []
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"subscriber-{time.time_ns()}")
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"subscriber-{time.time_ns()}",
+            protocol=MQTTProtocolVersion(version),
+        )
         self._client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
@@ -75,7 +81,12 @@ class Subscriber:
         return [message.payload for message in list(self.received) if message.topic == topic]
 
     def _keep(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        self.received.append(Received(message.topic, bytes(message.payload), message.qos, message.retain))
+        content_type = getattr(message.properties, "ContentType", None)
+        user_properties = tuple(getattr(message.properties, "UserProperty", ()))
+        payload = bytes(message.payload)
+        self.received.append(
+            Received(message.topic, payload, message.qos, message.retain, content_type, user_properties)
+        )
 
 
 @dataclass

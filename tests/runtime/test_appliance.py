@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_ocr import Line, Page
 from edge_ocr.errors import ConfigError, PublishError, SourceError
+from runtime import mqtt
 from runtime.appliance import Appliance, OpenCapture
 from runtime.backoff import Backoff
 from runtime.broker import EmbeddedBroker
@@ -29,7 +30,6 @@ from runtime.events import json_schema
 from runtime.frames import Frame
 from runtime.mqtt_session import MqttVersion
 from tests.runtime.mqtt_tools import (
-    ACCEPT_311,
     TAKEN_OVER,
     Script,
     ScriptedBroker,
@@ -277,10 +277,7 @@ def test_reading_goes_on_without_a_broker_and_events_arrive_when_it_comes() -> N
 
 
 def test_another_node_with_our_id_ends_the_run_with_one_line() -> None:
-    script = Script(
-        answer=lambda level: ACCEPT_311 if level == 4 else b"\x20\x03\x00\x00\x00", after_connect=lambda n: TAKEN_OVER
-    )
-    with ScriptedBroker(script) as broker:
+    with ScriptedBroker(Script(after_connect=lambda n: TAKEN_OVER)) as broker:
         subject = Appliance(
             kiosk(broker.port), FakeReader(), open_capture=captures(cam0=FakeSource([HELLO] * 5, ends=False))
         )
@@ -302,6 +299,7 @@ def test_sigterm_ends_texts_says_stopped_and_returns_zero(
 ) -> None:
     source = FakeSource([HELLO] * 5, ends=False)
     make = captures(cam0=source)
+    monkeypatch.setitem(mqtt.ANSWER_TIMEOUT_S, MqttVersion.V5, 0.3)
     monkeypatch.setattr(run_command, "open_configured_capture", lambda *args, realtime: make(*args))
     before = signal.getsignal(signal.SIGTERM)
 

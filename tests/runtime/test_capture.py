@@ -1,5 +1,6 @@
 """One camera's thread: what it gives out, what it drops, and how it comes back."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
@@ -201,6 +202,13 @@ def test_reasons_never_hold_credentials() -> None:
     assert bench.states.get() == ("reconnecting", "rtsp://***@cam/1: gone")
 
 
+def test_the_first_failure_is_logged_although_the_camera_was_never_there(caplog: pytest.LogCaptureFixture) -> None:
+    bench = start(Bench(FakeSource([OSError("no camera")], [OSError("still none")], [None])))
+    bench.frames()
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings == ["cam0: reconnecting: no camera"]
+
+
 def test_a_listener_that_fails_does_not_stop_the_camera(caplog: pytest.LogCaptureFixture) -> None:
     def fail(state: str, reason: str | None) -> None:
         raise RuntimeError("listener")
@@ -242,6 +250,7 @@ def test_a_camera_without_frames_is_stalled_until_the_next_one(fps: float, limit
     bench.capture.check_freshness()
     assert (bench.capture.state, bench.capture.stats().stalls) == ("stalled", 1)
     assert bench.capture.stats().fps is None
+    assert bench.capture.stats().frame_age_s == limit_s + 1
     stuck.let_go.set()
     assert bench.frames() == [1]
     assert bench.reported() == ["streaming", "stalled", "streaming"]

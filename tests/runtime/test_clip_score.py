@@ -7,38 +7,23 @@ import pytest
 
 from edge_ocr.errors import ConfigError
 from runtime.clip_score import ClipScore, load_labels, score_clip
-from runtime.events import EventLatency, TextEvent
+from runtime.events import EventLatency, EventType, TextEvent
 
+Said = tuple[EventType, int, str]
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 NOW = "2026-01-02T03:04:05.678Z"
 
 
-def events(*said: tuple[str, int, str]) -> Sequence[TextEvent]:
-    return [
-        TextEvent(
-            type=kind,
-            node="n",
-            camera="c",
-            boot_id="b",
-            seq=seq,
-            track_id=track,
-            ts=NOW,
-            text=text,
-            text_raw=text,
-            score=1,
-            reads=2,
-            agreeing_reads=2,
-            quad=CORNERS,
-            quad_norm=CORNERS,
-            frame_size=(2, 2),
-            first_seen=NOW,
-            last_seen=NOW,
-            latency_ms=EventLatency(total=1),
-            pack="p",
-            profile="p",
-        )  # fmt: skip
-        for seq, (kind, track, text) in enumerate(said, start=1)
-    ]  # type: ignore[arg-type]
+def events(*said: Said) -> Sequence[TextEvent]:
+    return [event(seq, *each) for seq, each in enumerate(said, start=1)]
+
+
+def event(seq: int, kind: EventType, track_id: int, text: str) -> TextEvent:
+    return TextEvent(
+        type=kind, node="n", camera="c", boot_id="b", seq=seq, track_id=track_id, ts=NOW, text=text, text_raw=text,
+        score=1, reads=2, agreeing_reads=2, quad=CORNERS, quad_norm=CORNERS, frame_size=(2, 2), first_seen=NOW,
+        last_seen=NOW, latency_ms=EventLatency(total=1), pack="p", profile="p",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -58,7 +43,7 @@ def events(*said: tuple[str, int, str]) -> Sequence[TextEvent]:
         pytest.param(["A"], [("begin", 1, "A"), ("begin", 2, "X")], ClipScore(1, (), ("X",), 2), id="a wrong text"),
     ],
 )
-def test_labels_are_given_to_tracks(labels: list[str], said: list[tuple[str, int, str]], expected: ClipScore) -> None:
+def test_labels_are_given_to_tracks(labels: list[str], said: list[Said], expected: ClipScore) -> None:
     assert score_clip(labels, events(*said)) == expected
 
 

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +101,14 @@ def running(node: Node) -> Iterator[Node]:
 def test_events_arrive_in_order_and_leave_the_outbox_when_acknowledged() -> None:
     with EmbeddedBroker() as broker, Subscriber(broker.port) as subscriber:
         with running(Node(broker.port)) as node:
+            wait_until(lambda: node.publisher.connected)
             node.put(100)
             wait_until(lambda: len(subscriber.payloads(EVENTS)) == 100)
             wait_until(lambda: node.pending == 0)
         assert fields(subscriber.payloads(EVENTS), "seq") == list(range(1, 101))
         assert node.outbox.counts().sent == 100
+        stages = node.recorder.summary()
+        assert stages["publish"].count == stages["capture_to_publish"].count == 100
         assert set(node.recorder.summary()) >= {"publish", "capture_to_publish"} or node.publisher.connects == 1
         assert all(
             not message.retain and message.qos == 1 for message in subscriber.received if message.topic == EVENTS
@@ -127,14 +130,17 @@ def test_status_is_online_then_stopped_and_both_are_retained() -> None:
 
 
 def test_the_last_will_says_offline_when_the_node_dies() -> None:
-    with EmbeddedBroker() as broker, Subscriber(broker.port, STATUS) as subscriber:
-        with running(Node(broker.port)) as node:
-            wait_until(lambda: ONLINE in subscriber.payloads(STATUS))
-            assert node.publisher._link is not None
-            node.publisher._link.session.abort()
-            wait_until(lambda: OFFLINE in subscriber.payloads(STATUS))
-            # and it is online again after the reconnect
-            wait_until(lambda: subscriber.payloads(STATUS)[-1] == ONLINE)
+    with (
+        EmbeddedBroker() as broker,
+        Subscriber(broker.port, STATUS) as subscriber,
+        running(Node(broker.port)) as node,
+    ):
+        wait_until(lambda: ONLINE in subscriber.payloads(STATUS))
+        assert node.publisher._link is not None
+        node.publisher._link.session.abort()
+        wait_until(lambda: OFFLINE in subscriber.payloads(STATUS))
+        # and it is online again after the reconnect
+        wait_until(lambda: subscriber.payloads(STATUS)[-1] == ONLINE)
 
 
 def test_events_wait_for_a_broker_that_comes_late_and_are_marked_delayed() -> None:
@@ -254,10 +260,9 @@ def test_an_event_that_the_broker_will_not_take_is_dropped_and_counted() -> None
 
 def test_no_broker_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), running(Node(free_port())) as node:
-        attempts = []
-        session = node.publisher._new_session
-        node.publisher._new_session = lambda: (attempts.append(1), session())[1]  # type: ignore[method-assign,func-returns-value]
-        wait_until(lambda: len(attempts) > 5)
+        draws: list[float] = []
+        node.publisher._backoff = Backoff(lambda: draws.append(0.01) or 0.01)  # type: ignore[func-returns-value]
+        wait_until(lambda: len(draws) > 5)
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "cannot connect: connection refused"
     ]
@@ -278,6 +283,17 @@ def test_no_more_than_the_window_is_in_flight() -> None:
         assert fields(sent, "seq") == list(range(1, 101))
         broker.script.acknowledges = True
         broker.acknowledge_all()
+
+
+def test_a_broker_that_wants_fewer_in_flight_gets_fewer() -> None:
+    script = Script(answer=lambda level: b"\x20\x06\x00\x00\x03\x21\x00\x04", acknowledges=False)
+    with ScriptedBroker(script) as broker, running(Node(broker.port, MqttVersion.V5)) as node:
+        node.put(10)
+        while node.pending:
+            wait_until(lambda: broker.unacknowledged or not node.pending)
+            assert len(broker.unacknowledged) <= 4
+            broker.acknowledge_all()
+        broker.script.acknowledges = True
 
 
 def test_what_was_not_acknowledged_is_sent_again_on_the_next_connection() -> None:
@@ -368,6 +384,58 @@ def test_a_rivalry_is_told_from_outages() -> None:
     assert [rivalry.is_lost(lasted_s=1, taken_over=False) for _ in range(8)] == [False] * 7 + [True]
 
 
+# -- mosquitto, where it is installed
+
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+needs_mosquitto = pytest.mark.skipif(not Path(MOSQUITTO).exists(), reason="needs mosquitto")
+
+
+@contextmanager
+def mosquitto(folder: Path, port: int) -> Iterator[None]:
+    settings = folder / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen([MOSQUITTO, "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@needs_mosquitto
+def test_mqtt_5_arrives_with_its_properties_and_survives_a_killed_broker(tmp_path: Path) -> None:
+    port = free_port()
+    with running(Node(port, MqttVersion.V5)) as node, Subscriber(port, wait=False, version=5) as subscriber:
+        with mosquitto(tmp_path, port):
+            subscriber.wait_subscribed()
+            wait_until(lambda: node.publisher.connected)
+            node.put(5)
+            wait_until(lambda: len(subscriber.payloads(EVENTS)) == 5)
+            subscriber.expect_new_subscription()
+        node.put(50)
+        with mosquitto(tmp_path, port):
+            subscriber.wait_subscribed()
+            wait_until(lambda: node.pending == 0)
+            node.publisher.stop()
+            wait_until(lambda: STOPPED in subscriber.payloads(STATUS))
+    assert node.outbox.counts().sent == 55
+    events = [message for message in subscriber.received if message.topic == EVENTS]
+    assert {message.content_type for message in events} == {"application/json"}
+    assert {message.user_properties for message in events} == {(("boot_id", "boot-1"), ("schema", "edge-ocr.event/1"))}
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("version", list(MqttVersion))
+def test_of_two_nodes_with_one_id_one_stops_and_the_other_stays(tmp_path: Path, version: MqttVersion) -> None:
+    port = free_port()
+    with mosquitto(tmp_path, port), running(Node(port, version)) as first:
+        wait_until(lambda: first.publisher.connected)
+        with running(Node(port, version)) as second:
+            wait_until(lambda: first.conflicts or second.conflicts)
+            wait_until(lambda: first.publisher.connected or second.publisher.connected)
+            assert bool(first.conflicts) != bool(second.conflicts)
+
+
 # -- TLS
 
 
@@ -417,10 +485,8 @@ def tls_front(context: ssl.SSLContext, port: int) -> Iterator[int]:
             pass
         finally:
             for each in (source, sink):
-                try:
+                with suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
     def serve() -> None:
         while True:

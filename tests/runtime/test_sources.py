@@ -197,8 +197,14 @@ def test_a_timeout_of_the_connection_is_told(monkeypatch: pytest.MonkeyPatch) ->
         raise TimeoutError
 
     monkeypatch.setattr("socket.create_connection", time_out)
-    with pytest.raises(SourceError, match="no connection within 5 s"):
+    with pytest.raises(SourceError, match="no answer within 5 s"):
         open_source("rtsp://10.255.255.1/1").open()
+
+
+def test_a_camera_that_froze_is_found_out_before_opencv_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.sources.stream.CONNECT_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(SourceError, match="no answer within"):
+        open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/1").open()
 
 
 def test_a_url_with_an_unescaped_password_is_told_without_it() -> None:

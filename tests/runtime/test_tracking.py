@@ -128,6 +128,23 @@ def test_misreads_of_a_settled_text_change_nothing() -> None:
     assert (now.reads, now.agreeing_reads) == (55, 35)
 
 
+def test_misreads_that_come_in_runs_do_not_go_back_and_forth_for_ever() -> None:
+    rng = np.random.default_rng(5)
+    stream = Stream(fps=12)
+    for _ in range(60):
+        stream.repeat(page([line("CASH :", 100, 100)]), int(rng.integers(3, 12)))
+        stream.repeat(page([line("Cash :", 100, 100)]), int(rng.integers(3, 12)))
+    assert len(stream.texts("begin")) == 1
+    assert len(stream.texts("update")) <= 3
+
+
+def test_a_display_that_alternates_is_followed() -> None:
+    stream = Stream(fps=10)
+    for _ in range(4):
+        stream.repeat(page([line("OPEN TODAY", 100, 100)]), 30).repeat(page([line("WELCOME IN", 100, 100)]), 30)
+    assert stream.texts("begin") == ["OPEN TODAY", "WELCOME IN"] * 4
+
+
 def test_two_equal_texts_side_by_side_are_two_tracks() -> None:
     stream = Stream().repeat(shown([("0", 600, 100), ("0", 640, 100)]), 20)
     assert stream.brief == [("begin", "0"), ("begin", "0")]
