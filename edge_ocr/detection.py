@@ -202,7 +202,7 @@ def map_to_quads(
     """
     binary = (prob_map > round(thresholds.bin * 255)).view(np.uint8)
     if thresholds.dilate:
-        binary = cv2.dilate(binary, np.ones((2, 2), np.uint8))
+        binary = np.asarray(cv2.dilate(binary, np.ones((2, 2), np.uint8)), dtype=np.uint8)
     contours, _ = cv2.findContours(binary, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     if len(contours) > thresholds.max_candidates:
         contours = sorted(contours, key=cv2.contourArea, reverse=True)[: thresholds.max_candidates]

@@ -30,13 +30,13 @@ def order_corners(points: NDArray[np.float32]) -> Quad:
     return np.roll(clockwise, -int(start), axis=0).astype(np.float32)
 
 
-def rect_to_quad(centre: tuple[float, float], size: tuple[float, float], angle_deg: float, grow: float = 0.0) -> Quad:
+def rect_to_quad(centre: Sequence[float], size: Sequence[float], angle_deg: float, grow: float = 0.0) -> Quad:
     """Corners of a rotated rectangle, every side moved outwards by `grow` pixels.
 
     A rectangle offset by a round brush has this as its minimum-area rectangle, so DB's unclip needs no polygon
     clipping for rectangles.
     """
-    rotated = (centre, (size[0] + 2 * grow, size[1] + 2 * grow), angle_deg)
+    rotated = ((centre[0], centre[1]), (size[0] + 2 * grow, size[1] + 2 * grow), angle_deg)
     return order_corners(np.asarray(cv2.boxPoints(rotated), dtype=np.float32))
 
 

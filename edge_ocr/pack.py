@@ -94,7 +94,7 @@ class RecognizerSpec(Network):
     height: int = 48
     stride: int = 8
     """Input columns per time step."""
-    min_score: float = 0.5
+    min_score: float = 0.7
     """Readings below this are left out of a page."""
 
 

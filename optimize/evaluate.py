@@ -20,7 +20,7 @@ from edge_ocr.pack import DetectorSpec, RecognizerSpec
 from edge_ocr.recognition import LineReader, scale_line
 
 WIDTHS = (160, 192, 256, 320, 400, 480, 640, 800, 960, 1280)
-SIZES = ((544, 960), (960, 544), (736, 960), (960, 736), (960, 960))
+SIZES = ((544, 1280), (1280, 544), (736, 1280), (1280, 736), (960, 1280), (1280, 960), (1280, 1280))
 
 Crop = tuple[NDArray[np.uint8], str]
 LabelledPage = tuple[NDArray[np.uint8], Sequence[Quad]]

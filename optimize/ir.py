@@ -59,7 +59,7 @@ def fold_detector(model: ov.Model, normalization: Normalization) -> ov.Model:
     _fold_input(model, normalization)
     probs = _cut_result(model)
     scaled = ops.round(ops.multiply(probs, np.float32(255)), "half_to_even")
-    prob_map = ops.convert(ops.squeeze(scaled, np.int64([1])), "u8")
+    prob_map = ops.convert(ops.squeeze(scaled, np.array([1], dtype=np.int64)), "u8")
     return _finish(model, [(prob_map, "prob_map")])
 
 
@@ -67,7 +67,7 @@ def fold_recognizer(model: ov.Model, normalization: Normalization) -> ov.Model:
     """Make a recogniser take (N, 48, W, 3) uint8 BGR and give classes (N, T) int32 and their scores (N, T) float32."""
     _fold_input(model, normalization)
     best = ops.topk(_cut_result(model), np.int64(1), axis=-1, mode="max", sort="none", index_element_type="i32")
-    last = np.int64([2])
+    last = np.array([2], dtype=np.int64)
     return _finish(
         model, [(ops.squeeze(best.output(1), last), "classes"), (ops.squeeze(best.output(0), last), "scores")]
     )

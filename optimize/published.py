@@ -117,7 +117,9 @@ def imported_ingredients(files: OnnxFiles, name: str, charset: Sequence[str] | N
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=1.6, dilate=True),
         ),
         recognizer=recognizer,
-        recognizer_spec=RecognizerSpec(files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, stride=8),
+        recognizer_spec=RecognizerSpec(
+            files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, stride=8, min_score=0.5
+        ),
         orientation=(lambda: from_onnx(orientation, "orientation")) if orientation else None,
         orientation_spec=OrientationSpec(
             files=Files(fp="orientation.fp.xml"), normalization=CENTRED, height=48, width=192
@@ -137,7 +139,7 @@ def onnx_characters(path: Path) -> list[str]:
     found = [entry.value for entry in model.metadata_props if entry.key == "character"]
     if not found:
         raise ModelError(f"{path}: carries no characters; only recognisers with 'character' in their metadata import")
-    characters = found[0].split("\n")
+    characters: list[str] = found[0].split("\n")
     while characters and characters[-1] == "":
         characters.pop()
     if " " not in characters:
