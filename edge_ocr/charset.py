@@ -55,7 +55,10 @@ class Charset(Sequence[str]):
             raise ModelError(f"{path}: cannot be read ({error.strerror}); a pack needs its charset file") from error
         except UnicodeDecodeError as error:
             raise ModelError(f"{path}: not UTF-8 at byte {error.start}; save the charset as UTF-8") from error
-        return cls(lines[:-1] if lines and lines[-1] == "" else lines)
+        try:
+            return cls(lines[:-1] if lines and lines[-1] == "" else lines)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
 
     def to_file(self, path: Path) -> None:
         """Write one character a line, UTF-8, in class order."""

@@ -1,5 +1,6 @@
 """CTC decoding, the same for training, evaluation and every engine."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,7 +40,8 @@ def decode_best_path(
         kept[1:] &= classes_T[1:] != classes_T[:-1]
         text = "".join(charset[int(c) - 1] for c in classes_T[kept])
         score = float(scores_T[kept].mean()) if text else 0.0
-        readings.append(Reading(text, min(score, 1.0)))
+        # A network that overflowed gives NaN, which is no confidence at all.
+        readings.append(Reading(text, min(score, 1.0) if math.isfinite(score) else 0.0))
     return readings
 
 

@@ -13,6 +13,8 @@ VERTICAL_RATIO = 1.5
 """A quad at least this many times as high as wide holds a line that runs downwards (PP-OCR's rule)."""
 SAME_ROW = 0.5
 """Lines whose centres differ by less than this part of the smaller height stand in one row."""
+MAX_WARPED_PX = 32_000
+"""Longest side of what is warped; OpenCV 4 warps nothing longer than 32 767."""
 
 
 def order_corners(points: NDArray[np.float32]) -> Quad:
@@ -80,19 +82,11 @@ def cut_crop(image: NDArray[np.uint8], quad: Quad, height: int, width: int) -> N
     Returns:
         (height, width, 3) uint8, a new array.
     """
-    x, y, w, h = cv2.boundingRect(quad)
-    if _is_upright(quad):
-        left, top = max(x, 0), max(y, 0)
-        part = image[top : max(y + h, top + 1), left : max(x + w, left + 1)]
-        if part.size:
-            shrinks = part.shape[0] > 2 * height
-            return _uint8(
-                cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-            )
-    _, quad_height = quad_size(quad)
-    if quad_height > 2 * height:
-        # A perspective warp samples points; shrink the surroundings first, or strokes fall between the samples.
-        image, quad = _shrink_around(image, quad, 2 * height / quad_height)
+    part = _upright_part(image, quad)
+    if part is not None:
+        shrinks = part.shape[0] > 2 * height
+        return _uint8(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+    image, quad = _surroundings(image, quad, height)
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
     matrix = cv2.getPerspectiveTransform(quad, corners)
     warped = cv2.warpPerspective(
@@ -102,25 +96,42 @@ def cut_crop(image: NDArray[np.uint8], quad: Quad, height: int, width: int) -> N
 
 
 def reading_order(quads: Sequence[Quad]) -> list[int]:
-    """Indices of quads row by row from the top, each row from the left.
+    """Indices of quads row by row from the top, each row from the left, seen along the lines' common direction.
 
     Two quads share a row when their centres differ by less than `SAME_ROW` of the smaller height.
     """
     if not quads:
         return []
-    centres = np.array([quad.mean(axis=0) for quad in quads])
     heights = np.array([quad_size(quad)[1] for quad in quads])
+    centres = _levelled(np.array([quad.mean(axis=0) for quad in quads]), quads, heights)
     order = sorted(range(len(quads)), key=lambda i: float(centres[i, 1]))
     rows: list[list[int]] = []
     for i in order:
         last = rows[-1] if rows else []
-        # Compare with the row's rightmost member so far, so that a slanted row stays together.
+        # Compare with the nearest member, so that a bent row stays together.
         near = min(last, key=lambda j: abs(centres[j, 0] - centres[i, 0])) if last else None
         if near is not None and abs(centres[near, 1] - centres[i, 1]) < SAME_ROW * min(heights[near], heights[i]):
             last.append(i)
         else:
             rows.append([i])
     return [i for row in rows for i in sorted(row, key=lambda j: float(centres[j, 0]))]
+
+
+def _levelled(points: NDArray[np.float32], quads: Sequence[Quad], heights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Points turned so that the quads' lines lie level: on a page at a slant a row may drop by more than a line.
+
+    Left as they are where the slant may be chance: in a long strip a tenth of a degree would tear a row apart.
+    """
+    along = np.array([quad[1] + quad[2] - quad[0] - quad[3] for quad in quads])
+    tells = np.abs(along[:, 0]) > np.abs(along[:, 1])  # lines that run downwards say nothing about rows
+    along = along[tells] * np.sign(along[tells, :1])  # nor does a line on its head turn them over
+    dx, dy = along.sum(axis=0)
+    # A single line's rise is uncertain by some sixth of its height, by its letters' ascenders and descenders.
+    if abs(dy) <= np.linalg.norm(heights[tells]):
+        return points
+    angle = np.arctan2(dy, dx)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype=np.float32)
+    return points @ turn
 
 
 def _is_upright(quad: Quad) -> bool:
@@ -136,15 +147,39 @@ def _is_upright(quad: Quad) -> bool:
     )
 
 
-def _shrink_around(image: NDArray[np.uint8], quad: Quad, scale: float) -> tuple[NDArray[np.uint8], Quad]:
+def _upright_part(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8] | None:
+    """The pixels of an upright quad inside the image, which need no warp; None for any other quad."""
+    if not _is_upright(quad):
+        return None
+    left, top, right, bottom = (round(float(side)) for side in (*quad.min(axis=0), *quad.max(axis=0)))
+    if left < 0 or top < 0 or right > image.shape[1] or bottom > image.shape[0]:
+        return None
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return part if part.size else None
+
+
+def _surroundings(image: NDArray[np.uint8], quad: Quad, height: int) -> tuple[NDArray[np.uint8], Quad]:
+    """The part of an image that the warp of a quad to some height needs, and the quad in it.
+
+    A warp samples points: what is much higher than the crop is shrunk first, or strokes fall between the samples. And
+    OpenCV 4 warps no image with a side above `MAX_WARPED_PX`.
+    """
     x, y, w, h = cv2.boundingRect(quad)
-    left, top = max(x, 0), max(y, 0)
-    part = image[top : max(y + h, top + 1), left : max(x + w, left + 1)]
-    if not part.size:
-        return image, quad
+    left, right = _span(x - 1, x + w + 1, image.shape[1])
+    top, bottom = _span(y - 1, y + h + 1, image.shape[0])
+    part, moved = image[top:bottom, left:right], quad - np.array([left, top], dtype=np.float32)
+    scale = min(2 * height / max(quad_size(quad)[1], 1.0), MAX_WARPED_PX / max(part.shape[:2]))
+    if scale >= 1:
+        return part, moved
     small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     factors = np.array([small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]], dtype=np.float32)
-    return _uint8(small), ((quad - (left, top)) * factors).astype(np.float32)
+    return _uint8(small), moved * factors
+
+
+def _span(start: int, stop: int, length: int) -> tuple[int, int]:
+    """The part of `start` to `stop` that lies in 0 to `length`; what is outside keeps the nearest pixel."""
+    start = min(max(start, 0), length - 1)
+    return start, min(max(stop, start + 1), length)
 
 
 def _uint8(array: NDArray[np.generic]) -> NDArray[np.uint8]:

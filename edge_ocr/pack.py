@@ -92,6 +92,8 @@ class RecognizerSpec(Network):
     """The recogniser: (N, height, W, 3) uint8 BGR in, per time step the best class and its probability out."""
 
     height: int = 48
+    min_width: int = 0
+    """Narrower crops are padded to this: networks trained on 320 columns read short words better so, but slower."""
     stride: int = 8
     """Input columns per time step."""
     min_score: float = 0.7

@@ -14,6 +14,10 @@ from edge_ocr.yamlfile import load_yaml_model
 FALLBACK = "generic-cpu"
 """The profile `auto` takes where none fits better."""
 DETECTOR_MULTIPLE = 32
+MAX_DETECTOR_PIXELS = 4096 * 4096
+MAX_WIDTH = 16_384
+MAX_THREADS = 1024
+"""More than any host has; a slip of the keyboard here would cost the host its memory."""
 
 PrecisionChoice = Literal["best", "int8", "fp"]
 
@@ -62,6 +66,8 @@ class DetectorProfile(_Strict):
         for size in sizes:
             if any(side <= 0 or side % DETECTOR_MULTIPLE for side in size):
                 raise ValueError(f"{list(size)}: both sides must be multiples of {DETECTOR_MULTIPLE}")
+            if size[0] * size[1] > MAX_DETECTOR_PIXELS:
+                raise ValueError(f"{list(size)}: at most {MAX_DETECTOR_PIXELS // 2**20} x 2^20 pixels")
         return sizes
 
 
@@ -79,6 +85,8 @@ class RecognizerProfile(_Strict):
     def _ascend(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
         if list(widths) != sorted(set(widths)) or any(width <= 0 or width % 8 for width in widths):
             raise ValueError("must ascend and be multiples of 8")
+        if widths[-1] > MAX_WIDTH:
+            raise ValueError(f"{widths[-1]}: at most {MAX_WIDTH}")
         return widths
 
 
@@ -95,9 +103,9 @@ class DeviceProfile(_Strict):
     inference_precision: Literal["f32", "bf16", "f16"] = "f32"
     """What float layers are computed in."""
     hint: Literal["latency", "throughput"] = "latency"
-    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | Literal["auto"] = "auto"
     """Threads for inference; `auto`: as many as the affinity mask and the cgroup quota give."""
-    streams: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    streams: Annotated[int, Field(ge=1, le=MAX_THREADS)] | Literal["auto"] = "auto"
     """Lines read side by side; `auto`: one per thread."""
     pinning: bool = False
     detector: DetectorProfile

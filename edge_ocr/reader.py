@@ -20,7 +20,7 @@ from edge_ocr.images import MAX_PIXELS, load_image
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import OrientationSpec, Pack, load_pack
 from edge_ocr.page import STAGES, Line, Page
-from edge_ocr.profile import DeviceProfile, load_profile
+from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
 from edge_ocr.recognition import LineReader, TimedReading, check_head, cut_line
 
 RETRY_BELOW = 0.75
@@ -57,12 +57,12 @@ class Reader:
             thresholds=manifest.detector.thresholds,
             sizes=self.profile.detector.sizes,
         )
-        self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams)
-        check_head(self._recognizer.head_classes(), self.pack.charset)
+        self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, free_width=True)
+        check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
         self._lines = LineReader(
             self._recognizer,
             height=manifest.recognizer.height,
-            widths=self.profile.recognizer.widths,
+            widths=[width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width],
             charset=self.pack.charset,
         )
         self._judge: OrientationJudge | None = None
@@ -129,6 +129,8 @@ class Reader:
             sizes_hw: (height, width) of images to come; the recogniser's widths are always compiled.
         """
         self._lines.warm_up()
+        if self._judge:
+            self._judge.is_upside_down(np.zeros((1, 1, 3), dtype=np.uint8))
         for height, width in sizes_hw:
             self.read(np.zeros((height, width, 3), dtype=np.uint8))
 
@@ -147,9 +149,11 @@ class Reader:
             },
         }
 
-    def _load(self, engine: Engine, network: str, choice: Any, *, streams: int) -> CompiledNetwork:
+    def _load(
+        self, engine: Engine, network: str, choice: PrecisionChoice, *, streams: int, free_width: bool = False
+    ) -> CompiledNetwork:
         path, self._precisions[network] = self.pack.choose(network, choice)
-        return engine.load(path, streams=streams)
+        return engine.load(path, streams=streams, free_width=free_width)
 
     def _cut(self, pixels: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
         return cut_line(pixels, quad, self.pack.manifest.recognizer.height)

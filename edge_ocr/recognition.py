@@ -5,6 +5,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_best_path
 from edge_ocr.engines import CompiledNetwork
 from edge_ocr.errors import ModelError
-from edge_ocr.geometry import Quad, cut_crop, image_quad, quad_size
+from edge_ocr.geometry import MAX_WARPED_PX, Quad, cut_crop, image_quad, quad_size
 from edge_ocr.page import Reading
 
 PAD = 127
@@ -22,6 +23,8 @@ PAD = 127
 CUT_SEARCH = 0.25
 """A line too wide for one crop is cut at the emptiest column in this last part of it."""
 MIN_CONTENT_PX = 8
+MAX_CONTENT_PX = MAX_WARPED_PX
+"""Widest crop. A line that would be wider, a thousand letters or a strip one pixel high, is squeezed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,11 @@ def cut_line(image: NDArray[np.uint8], quad: Quad, height: int) -> NDArray[np.ui
     """Cut a quad out of an image at the recogniser's height, its aspect kept.
 
     Returns:
-        (height, w, 3) uint8; w is not yet a static width.
+        (height, w, 3) uint8; w is not yet a static width, and at most `MAX_CONTENT_PX`.
     """
     quad_width, quad_height = quad_size(quad)
     width = math.ceil(height * quad_width / max(quad_height, 1.0))
-    return cut_crop(image, quad, height, max(width, MIN_CONTENT_PX))
+    return cut_crop(image, quad, height, min(max(width, MIN_CONTENT_PX), MAX_CONTENT_PX))
 
 
 def scale_line(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
@@ -138,18 +141,19 @@ def split_wide(crop: NDArray[np.uint8], max_width: int) -> list[NDArray[np.uint8
     return parts
 
 
-def check_head(n_classes: int | None, charset: Charset) -> None:
+def check_head(n_classes: int | None, charset: Charset, *, where: str | Path = "charset") -> None:
     """Refuse a charset that does not fit a recogniser's head.
 
     Args:
         n_classes: Classes of the head; None where the engine cannot tell.
         charset: The characters.
+        where: Their file, for the message.
 
     Raises:
         ModelError: the head has another number of classes than the charset and the blank.
     """
     if n_classes is not None and n_classes != charset.n_classes:
         raise ModelError(
-            f"charset has {len(charset)} characters, the recogniser's head {n_classes} classes;"
-            f" the head must have {charset.n_classes} (the characters and the blank)"
+            f"{where} has {len(charset)} characters, the recogniser's head {n_classes} classes;"
+            f" the head must have {charset.n_classes} (the characters and the blank); use the charset it was made with"
         )

@@ -4,6 +4,7 @@ One rule for every file a user writes: `yaml.safe_load`'s types only, no duplica
 problem as one line: `kiosk.yaml:12: cameras.cam0.polcy: unknown key; did you mean 'policy'?`
 """
 
+import datetime
 import difflib
 import os
 import re
@@ -82,7 +83,12 @@ def describe_error(error: ErrorDetails, model: type[BaseModel], at: Location) ->
     if kind == "missing":
         return f"{_dotted(at)}: this key is required"
     text = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    text = re.sub(r"^(Input|String) should", "should", text)
+    text = re.sub(r"^(Input|String|Value|Tuple|List|Dictionary) should", "should", text)
+    if kind in {"too_short", "string_too_short"}:
+        n_least = error["ctx"].get("min_length", 1)
+        text = "must not be empty" if n_least == 1 else f"needs at least {n_least} entries"
+    if kind == "string_type" and isinstance(error["input"], bool | int | float | datetime.date):
+        text = "should be text; put it in quotes"
     if error["loc"] and error["loc"][-1] == "[key]":
         text = f"the name {text}"
     if kind in SHOWN_ERRORS:

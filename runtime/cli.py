@@ -30,6 +30,9 @@ COMMANDS = {
 }
 """Name of every command and the line that says what it does."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -42,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     _never_fail_to_print()
-    args = _parser(chosen=_chosen_command(arguments)).parse_args(arguments)
+    try:
+        args = _parser(chosen=_chosen_command(arguments)).parse_args(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     _set_up_logging(args.verbose)
     try:
         status = _command(args.command).run(args)
@@ -51,11 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _report(error, verbose=args.verbose)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough, `head` for example. Python would complain once more at its end.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # whoever read our output has enough, `head` for example
+        return 1
+    except OSError as error:
+        _report(error, verbose=args.verbose)
+        _give_up_stdout()
         return 1
     except Exception:
         sys.stderr.write(redact(traceback.format_exc()))
@@ -119,14 +127,30 @@ def _set_up_logging(verbose: int) -> None:
         logging.getLogger(chatty).setLevel(max(level, logging.INFO))
 
 
-def _report(error: EdgeOcrError, *, verbose: int) -> None:
+def _report(error: EdgeOcrError | OSError, *, verbose: int) -> None:
     if verbose >= 2:
         sys.stderr.write(redact("".join(traceback.format_exception(error))))
-    sys.stderr.write(f"edge-ocr: {redact(' '.join(str(error).split()))}\n")
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'the output'}: {error.strerror.lower()}"
+    sys.stderr.write(f"edge-ocr: {redact(' '.join(text.split()))}\n")
+
+
+def _give_up_stdout() -> None:
+    """Let what is still to be written go nowhere: Python would complain once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _never_fail_to_print() -> None:
     """Print what the terminal's encoding lacks, such as odd bytes in file names, as escapes."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as a service may start us; a file of ours would take its place
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,12 +3,14 @@
 matplotlib is imported only when a picture is wanted: it comes with the extra `report`, which a device can do without.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_ocr.errors import ConfigError
+from runtime.files import write_file
 from runtime.latency import StageSummary, stage_rank
 from runtime.profile_report import ProfileReport, ProfileRun, ReaderPart, StreamPart
 
@@ -47,7 +49,8 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
         path: Its suffix decides the format (.png, .svg, .pdf).
 
     Raises:
-        ConfigError: matplotlib is missing, or the file cannot be written.
+        ConfigError: matplotlib is missing.
+        EdgeOcrError: the file cannot be written.
     """
     check_plot(path)
     figure_type, canvas_type = _import_matplotlib()
@@ -68,10 +71,9 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(f"edge-ocr profile on {report.host.cpu}, {report.host.usable_threads} CPUs, {report.created}")
-    try:
-        figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise ConfigError(f"--plot {path}: cannot be written ({error})") from error
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=110, format=path.suffix.removeprefix(".").lower())
+    write_file(path, picture.getvalue())
 
 
 def _import_matplotlib() -> tuple[Any, Any]:

@@ -6,11 +6,14 @@ configuration have made a network twice as slow.
 
 import logging
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, Protocol
 
 from edge_ocr.cpu import host_cpu
@@ -112,15 +115,19 @@ def measure_in_subprocess(profile: str, job: Job, *, open_subject: OpenSubject, 
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measure_and_send, args=(theirs, profile, job, open_subject, run_stream))
-    process.start()
-    theirs.close()
-    try:
-        answer = ours.recv()
-    except EOFError:
-        process.join()
-        raise EdgeOcrError(f"the measuring process died (exit status {process.exitcode}); see above") from None
-    finally:
-        _end(process)
+    with _sigterm_raises():
+        _start_deaf_to_ctrl_c(process)
+        theirs.close()
+        try:
+            answer = ours.recv()
+        except EOFError:
+            process.join()
+            raise EdgeOcrError(f"the measuring process died (exit status {process.exitcode}); see above") from None
+        except BaseException:  # Ctrl-C, SIGTERM
+            process.kill()
+            raise
+        finally:
+            _end(process)
     if isinstance(answer, EdgeOcrError):
         raise answer
     assert isinstance(answer, ProfileRun)
@@ -290,6 +297,29 @@ def _measure_and_send(
         answer = error
     connection.send(answer)
     connection.close()
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the block, so that no measuring process is left behind."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _start_deaf_to_ctrl_c(process: BaseProcess) -> None:
+    """Start a process that Ctrl-C does not reach: it would print a traceback, and we end it anyway."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end(process: BaseProcess) -> None:

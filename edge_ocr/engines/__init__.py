@@ -10,13 +10,13 @@ Arrays = tuple[NDArray[Any], ...]
 
 
 class CompiledNetwork(Protocol):
-    """One network, compiled per input shape when that shape is first met. Safe to share between threads."""
+    """One network, ready for the input shapes of its profile. Safe to share between threads."""
 
     def infer(self, input_NHWC: NDArray[np.uint8]) -> Arrays:
         """Run the network.
 
         Args:
-            input_NHWC: (N, H, W, 3) uint8 BGR; every distinct shape is compiled once.
+            input_NHWC: (1, H, W, 3) uint8 BGR, of few distinct shapes: each is prepared when first met and kept.
 
         Returns:
             The outputs in the network's order, arrays of the caller's own.
@@ -35,12 +35,14 @@ class CompiledNetwork(Protocol):
 class Engine(Protocol):
     """Compiles networks for one device under one profile."""
 
-    def load(self, path: Path, *, streams: int) -> CompiledNetwork:
+    def load(self, path: Path, *, streams: int, free_width: bool = False) -> CompiledNetwork:
         """Open the network file.
 
         Args:
             path: The network file in the engine's own format.
             streams: Requests that may run side by side.
+            free_width: One compiled network for all widths, instead of one per shape. Callers feed few widths all the
+                same.
 
         Raises:
             ModelError: the file cannot be read as a network.

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
+from runtime.files import check_writable, write_file
 from runtime.plots import check_plot, plot_profile
 from runtime.profile_input import Job, input_facts
 from runtime.profile_report import VALID_SINGLE_STREAM_S, ProfileReport, ProfileRun, look_at_host, look_at_versions, now
@@ -66,8 +67,9 @@ def run(
     """
     log_to_stderr()
     job = job_of(args)
-    _check_output(args.json)
-    _check_output(args.plot)
+    for output in (args.json, args.plot):
+        if output is not None:
+            check_writable(output)
     if args.plot is not None:
         check_plot(args.plot)
     host, facts, created = look_at_host(), input_facts(job), now()
@@ -93,7 +95,7 @@ def run(
     )
     sys.stdout.write(report_text(report) + "\n")
     if args.json is not None:
-        args.json.write_text(report.to_json() + "\n", encoding="utf-8")
+        write_file(args.json, f"{report.to_json()}\n".encode())
     if args.plot is not None and runs:
         plot_profile(report, args.plot)
     return 1 if failed else 0
@@ -123,14 +125,11 @@ def _bundled_clip() -> str:
     return str(clip)
 
 
-def _check_output(path: Path | None) -> None:
-    """Refuse now what could not be written after minutes of measuring."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise ConfigError(f"{path}: cannot be written; its folder must exist and it must not be a folder itself")
-
-
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
     return value

@@ -51,10 +51,11 @@ def run(args: argparse.Namespace, *, load_reader: LoadReader | None = None) -> i
     log = logging.getLogger("runtime")
     log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
     config = read_config(args)
-    reader = (load_reader or load_warm_reader)(config.pack, config.profile)
-    open_capture = functools.partial(open_configured_capture, realtime=args.realtime)
-    appliance = Appliance(config, reader, open_capture=open_capture)
-    with _Signals(appliance.stop):
+    with _Signals() as signals:
+        reader = (load_reader or load_warm_reader)(config.pack, config.profile)
+        open_capture = functools.partial(open_configured_capture, realtime=args.realtime)
+        appliance = Appliance(config, reader, open_capture=open_capture)
+        signals.stop = appliance.stop
         appliance.run()
     return 0
 
@@ -96,17 +97,21 @@ def load_warm_reader(pack: str, profile: str, frame_hw: tuple[int, int] = USUAL_
 
 
 class _Signals:
-    """Turns the first SIGTERM or SIGINT into a clean stop; the second ends the process at once."""
+    """Turns the first SIGTERM or SIGINT into a clean stop; the second ends the process at once.
+
+    While there is nothing to stop yet, the first one ends the process, as cleanly.
+    """
 
     NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
+    def __init__(self) -> None:
+        self.stop: Callable[[], None] = _exit_cleanly
         self._before = {number: signal.getsignal(number) for number in self.NUMBERS}
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Signals":
         for number in self.NUMBERS:
             signal.signal(number, self._handle)
+        return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
@@ -115,4 +120,8 @@ class _Signals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         for each in self.NUMBERS:
             signal.signal(each, signal.SIG_DFL)
-        self._stop()
+        self.stop()
+
+
+def _exit_cleanly() -> None:
+    raise SystemExit(0)

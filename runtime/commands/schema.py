@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_ocr.errors import ConfigError
 from runtime.events import SCHEMAS, json_schema
+from runtime.files import write_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the schemas.
 
     Raises:
-        ConfigError: the folder cannot be written to.
+        EdgeOcrError: the folder cannot be written to.
     """
     names = [args.name] if args.name else list(SCHEMAS)
     if args.out is not None:
@@ -41,7 +42,7 @@ def schema_text(name: str) -> str:
 def _write(names: list[str], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / f"{name}.json").write_text(schema_text(name), encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--out {folder}: {error.strerror}") from error
+        raise ConfigError(f"--out {folder}: {error.strerror}; name a folder that can be written to") from error
+    for name in names:
+        write_file(folder / f"{name}.json", schema_text(name).encode())

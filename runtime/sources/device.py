@@ -1,14 +1,13 @@
 """A local camera: USB or built in, through Video4Linux."""
 
 import os
-import time
 from pathlib import Path
 
 import cv2
 
 from edge_ocr.errors import SourceError
 from runtime.frames import Frame
-from runtime.sources.opencv import OpenCvSource, ms_since
+from runtime.sources.opencv import OpenCvSource
 
 WANTED_WIDTH, WANTED_HEIGHT = 1280, 720
 """Asked of the camera, which may give its nearest size; the default of most is 640 x 480, too small for text."""
@@ -50,12 +49,8 @@ class DeviceSource(OpenCvSource):
         Raises:
             SourceError: the camera is gone, or gives no frame in time.
         """
-        while self._grab():
-            ts, grabbed_s = time.time(), time.monotonic()
-            index = self._next_index
-            self._next_index += 1
-            image = self._retrieve()
-            if image is not None:
-                return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(grabbed_s))
+        frame = self._next_good_frame()
+        if frame is not None:
+            return frame
         gone = "" if Path(self._spec).exists() else " (unplugged)"
         raise SourceError(f"{self._spec}: no more frames{gone}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.errors import SourceError
+from runtime.frames import Frame
 
 MAX_FPS = 480.0
 """Rates above this are nonsense that containers without a rate report."""
@@ -72,6 +73,17 @@ class OpenCvSource:
         if image.ndim == 2:
             image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
         return np.asarray(image, dtype=np.uint8)
+
+    def _next_good_frame(self) -> Frame | None:
+        """The next frame of a live source, damaged ones passed over; None when it gives no more."""
+        while self._grab():
+            ts, grabbed_s = time.time(), time.monotonic()
+            index = self._next_index
+            self._next_index += 1
+            image = self._retrieve()
+            if image is not None:
+                return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(grabbed_s))
+        return None
 
     @property
     def description(self) -> str:

@@ -7,12 +7,14 @@ import glob
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
+from edge_ocr.images import SUFFIXES
 from runtime.redact import redact
 
 STREAM_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""What a folder is searched for."""
+IMAGE_SUFFIXES = SUFFIXES - {".gif"}
+"""Files that are images; a GIF is played as the video that it may be."""
 
 Kind = Literal["testcard", "device", "stream", "images", "video"]
 
@@ -21,7 +23,7 @@ def kind_of(spec: str) -> Kind:
     """Which kind of source a text names.
 
     Raises:
-        ValueError: it is a URL of a scheme that is not read.
+        ValueError: it is a URL without a host, or of a scheme that is not read.
     """
     if spec == "testcard" or spec.startswith("test:"):
         return "testcard"
@@ -30,6 +32,7 @@ def kind_of(spec: str) -> Kind:
     scheme, separator, _ = spec.partition("://")
     if separator:
         if scheme.lower() in STREAM_SCHEMES:
+            _check_url(spec)
             return "stream"
         raise ValueError(f"{redact(spec)}: a source's URL starts with rtsp://, rtsps://, http:// or https://")
     path = Path(spec)
@@ -47,6 +50,19 @@ def resolve_spec(spec: str, folder: Path) -> str:
     """The text with a relative file name starting at `folder`; anything else as it is.
 
     Raises:
-        ValueError: it is a URL of a scheme that is not read.
+        ValueError: it is a URL without a host, or of a scheme that is not read.
     """
     return spec if is_live_spec(spec) else str(folder / Path(spec).expanduser())
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_good = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise ValueError(
+            f"{redact(url)}: not a URL; write rtsp://host/path, with special characters of a password as %40 and the "
+            "like"
+        )

@@ -61,13 +61,9 @@ class StreamSource(OpenCvSource):
         """
         started_s = time.monotonic()
         # FFmpeg waits for packets and decodes in one call, so the time of decoding cannot be told from the wait.
-        while self._grab():
-            ts, grabbed_s = time.time(), time.monotonic()
-            index = self._next_index
-            self._next_index += 1
-            image = self._retrieve()
-            if image is not None:
-                return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(grabbed_s))
+        frame = self._next_good_frame()
+        if frame is not None:
+            return frame
         if ms_since(started_s) >= READ_TIMEOUT_MS:
             raise SourceError(f"{self.description}: no frame within {READ_TIMEOUT_MS // 1000} s")
         raise SourceError(f"{self.description}: the stream ended")
@@ -77,16 +73,8 @@ class StreamSource(OpenCvSource):
 
         OpenCV also lets only one source of a process open at a time: without this, a dead camera would hold up others.
         """
-        try:
-            parts = urlsplit(self._spec)
-            host, port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme.lower()]
-        except ValueError:
-            host, port = None, 0
-        if not host:
-            raise SourceError(
-                f"{self.description}: not a URL; write rtsp://host/path, with special characters of a password as %40 "
-                "and the like"
-            )
+        parts = urlsplit(self._spec)  # `kind_of` has seen that it can be split
+        host, port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme.lower()]
         try:
             with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S) as connection:
                 if parts.scheme.lower() == "rtsp":

@@ -1,5 +1,7 @@
 """A video file: every frame, as fast as it is read."""
 
+import logging
+import math
 import time
 from pathlib import Path
 
@@ -8,6 +10,11 @@ import cv2
 from edge_ocr.errors import SourceError
 from runtime.frames import Frame
 from runtime.sources.opencv import OpenCvSource, ms_since
+
+WHOLE = 0.9
+"""A file that ends before this part of what it states was cut short."""
+
+log = logging.getLogger(__name__)
 
 
 class VideoSource(OpenCvSource):
@@ -55,6 +62,7 @@ class VideoSource(OpenCvSource):
                 return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(started_s))
         if self._next_index == 0:
             raise SourceError(f"{self._spec}: holds no frame that can be decoded")
+        self._warn_if_cut_short()
         return None
 
     def skip(self) -> bool:
@@ -63,6 +71,17 @@ class VideoSource(OpenCvSource):
             return False
         self._advance()
         return True
+
+    def _warn_if_cut_short(self) -> None:
+        assert self._capture is not None
+        n_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        # Containers estimate both the count and the rate; a file that is short by both is not whole.
+        wanted_s = WHOLE * n_frames / (self._nominal_fps or math.inf)
+        if self._next_index < WHOLE * n_frames and self._media_s < wanted_s:
+            log.warning(
+                "%s: ended after %d of %d frames; the file is not whole, copy it again",
+                *(self._spec, self._next_index, int(n_frames)),
+            )
 
     def _advance(self) -> int:
         assert self._capture is not None

@@ -30,6 +30,7 @@ from runtime.events import json_schema
 from runtime.frames import Frame
 from runtime.mqtt_session import MqttVersion
 from tests.runtime.mqtt_tools import (
+    PATIENCE_S,
     TAKEN_OVER,
     Script,
     ScriptedBroker,
@@ -319,12 +320,26 @@ def test_sigterm_ends_texts_says_stopped_and_returns_zero(
 
 def test_a_second_signal_is_left_to_the_system() -> None:
     stopped = []
-    with run_command._Signals(lambda: stopped.append(True)):
+    with run_command._Signals() as signals:
+        signals.stop = lambda: stopped.append(True)
         os.kill(os.getpid(), signal.SIGINT)
         wait_until(lambda: stopped)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_DFL
+
+
+def test_a_signal_while_the_models_load_ends_as_cleanly() -> None:
+    def load(pack: str, profile: str) -> FakeReader:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE_S)
+        raise AssertionError("the signal went by")
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught:
+        run_command.run(arguments("--source", "test:"), load_reader=load)
+    assert caught.value.code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_options_become_a_configuration(tmp_path: Any) -> None:

@@ -84,7 +84,7 @@ cameras:
         ),
         pytest.param(
             "cameras:\n  1:\n    source: 0\n",
-            "kiosk.yaml:2: cameras[1]: the name should be a valid string",
+            "kiosk.yaml:2: cameras[1]: the name should be text; put it in quotes",
             id="a camera's name that is a number",
         ),
         pytest.param(
@@ -127,12 +127,12 @@ cameras:
         pytest.param("", "kiosk.yaml:1: cameras: this key is required", id="an empty file"),
         pytest.param(
             "cameras: {}\n",
-            "kiosk.yaml:1: cameras: Dictionary should have at least 1 item",
+            "kiosk.yaml:1: cameras: must not be empty",
             id="no camera",
         ),
         pytest.param(
             "cameras: {cam0: {source: 0, ignore: [[[0, 0], [9, 9]]]}}\n",
-            "kiosk.yaml:1: cameras.cam0.ignore[0]: Tuple should have at least 3 items",
+            "kiosk.yaml:1: cameras.cam0.ignore[0]: needs at least 3 entries",
             id="a polygon of two corners",
         ),
         pytest.param(
@@ -149,6 +149,11 @@ cameras:
             "cameras: {cam0: {source: 0}}\nmqtt:\n  ca_file: ca.pem\n",
             "kiosk.yaml:2: mqtt: ca_file, cert_file and key_file need TLS; write mqtts:// in the url",
             id="certificates without TLS",
+        ),
+        pytest.param(
+            "cameras: {cam0: {source: 0}}\nmqtt: {username: u, password: 123}\n",
+            "kiosk.yaml:2: mqtt.password: should be text; put it in quotes",
+            id="a password of digits",
         ),
         pytest.param("a: &x [*x]\n", "kiosk.yaml:1: a[0]: the file refers to itself", id="a circle"),
     ],
@@ -270,6 +275,8 @@ def test_options_make_one_camera_called_cam0() -> None:
     [
         pytest.param({"node": "Lobby 3"}, r"^--node: should match pattern .*, not 'Lobby 3'$", id="node"),
         pytest.param({"broker": "ftp://host"}, r"^--broker: unknown scheme 'ftp'", id="broker"),
+        pytest.param({"source": ""}, r"^--source: must not be empty$", id="no source"),
+        pytest.param({"source": "rtsp://u:s3cret"}, r"^--source: rtsp://\*\*\*: not a URL", id="a URL without a host"),
         pytest.param({"source": "ftp://u:p@host/x"}, r"^--source: ftp://\*\*\*@host/x: a source's URL", id="source"),
     ],
 )
@@ -291,6 +298,13 @@ def test_the_host_name_becomes_a_nodes_name(monkeypatch: pytest.MonkeyPatch, hos
         ("open rtsp://u:p@ss/w@cam/1: refused", "open rtsp://***@cam/1: refused"),
         ("http://cam/snap?user=a&pwd=b&channel=1", "http://cam/snap?user=***&pwd=***&channel=1"),
         ("rtsp://cam/1", "rtsp://cam/1"),
+        ("rtsp://u:s3cret: not a URL", "rtsp://***: not a URL"),
+        ("rtsp://u:s3cret/stream", "rtsp://***/stream"),
+        ("rtsp://[::1]:554/1", "rtsp://[::1]:554/1"),
+        ("mqtt://broker:1883: refused", "mqtt://broker:1883: refused"),
+        ("see http://host: gone", "see http://host: gone"),
+        ("http://cam/snap?channel=1: no video", "http://cam/snap?channel=1: no video"),
+        ("http://cam/snap?pwd=a:/b: no video", "http://cam/snap?pwd=***: no video"),
         ("mail me@home", "mail me@home"),
     ],
 )

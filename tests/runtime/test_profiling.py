@@ -2,7 +2,12 @@
 
 import argparse
 import json
+import multiprocessing
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -541,6 +546,34 @@ def test_the_only_profile_that_fails_is_an_error(images: Path) -> None:
     args = parse("--profile", "broken", "--images", str(images))
     with pytest.raises(ModelError, match="damaged"):
         command.run(args, open_subject=open_fake, run_stream=run_no_stream)
+
+
+def tell_and_sleep(profile: str, job: Job) -> Subject:
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "Ctrl-C would make it print a traceback"
+    Path(job.images[0], "measuring").touch()
+    time.sleep(60)
+    raise AssertionError("nobody ended it")
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+    ids=["SIGTERM", "Ctrl-C"],
+)
+def test_a_signal_leaves_no_measuring_process_behind(
+    images: Path, number: signal.Signals, expected: type[BaseException]
+) -> None:
+    def send() -> None:
+        while not (images / "measuring").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    threading.Thread(target=send, daemon=True).start()
+    with pytest.raises(expected):
+        measure_in_subprocess("fast", job_for(images), open_subject=tell_and_sleep, run_stream=run_no_stream)
+    assert not multiprocessing.active_children()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 def test_a_measuring_process_that_dies_is_reported(images: Path) -> None:

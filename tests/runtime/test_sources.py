@@ -113,6 +113,19 @@ def test_a_truncated_video_gives_what_is_left(clip: Path) -> None:
     assert 0 < len(read_all(open_source(str(clip)))) < N_FRAMES
 
 
+def test_a_video_that_ends_too_early_is_told_and_a_whole_one_is_not(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = open_source(str(clip))
+    read_all(source)
+    assert not caplog.records
+    source.open()
+    assert isinstance(source, VideoSource)
+    monkeypatch.setattr(source, "_next_index", N_FRAMES // 2)
+    source._warn_if_cut_short()
+    assert f"ended after {N_FRAMES // 2} of {N_FRAMES} frames; the file is not whole" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

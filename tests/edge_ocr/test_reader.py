@@ -1,0 +1,280 @@
+"""The default pack, end to end."""
+
+import json
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
+
+from edge_ocr.errors import ConfigError, ImageError, ModelError
+from edge_ocr.geometry import quad_size
+from edge_ocr.page import STAGES, Line, Page
+from edge_ocr.reader import Reader
+from tests.edge_ocr.fakes import drawn, tiny_profile
+
+Image = NDArray[np.uint8]
+
+
+def texts(page: Page) -> list[str]:
+    return [line.text for line in page.lines]
+
+
+def letters(text: str) -> str:
+    """The text without spaces and accents: what a test of finding and turning needs to agree on."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in plain if character.isalnum())
+
+
+def printed(text: str, *, size: float = 40, height: int = 80, width: int = 400) -> Image:
+    """A text in Pillow's own font."""
+    canvas = PILImage.new("RGB", (width, height), "white")
+    ImageDraw.Draw(canvas).text((20, 12), text, fill="black", font=ImageFont.load_default(size=size))
+    return np.asarray(canvas)[:, :, ::-1].copy()
+
+
+@pytest.fixture(scope="module")
+def notice() -> Image:
+    return drawn(("Ticket 4711", 20, 60), ("Counter 5", 20, 130), ("please wait", 20, 200), height=240, width=360)
+
+
+@pytest.fixture(scope="module")
+def dozen() -> list[Image]:
+    """Pictures of different sizes, with text and without."""
+    pages = [
+        drawn((f"No {i * 137}", 15, 50), ("Gate B" * (i % 3), 15, 110), height=130 + 7 * i, width=200 + 60 * i)
+        for i in range(11)
+    ]
+    return [*pages, np.full((90, 120, 3), 200, dtype=np.uint8)]
+
+
+def as_data(page: Page) -> dict[str, Any]:
+    """A page without its timings, floats exact."""
+    return page.to_dict("x") | {"timings_ms": None, "exact": [(line.score, line.quad.tolist()) for line in page.lines]}
+
+
+def test_what_was_drawn_is_read_from_the_top(reader: Reader, notice: Image) -> None:
+    page = reader.read(notice)
+    assert [letters(text) for text in texts(page)] == ["Ticket4711", "Counter5", "pleasewait"]
+    assert page.text.count("\n") == 2
+    assert (page.width, page.height) == (360, 240)
+
+
+@pytest.mark.parametrize("text", ["Invoice 2026-07", "TOTAL 14,90", "Room 3.14"])
+def test_printed_text_is_read_with_its_spaces_and_signs(reader: Reader, text: str) -> None:
+    assert texts(reader.read(printed(text))) == [text]
+
+
+def test_quads_lie_around_the_text(reader: Reader, notice: Image) -> None:
+    first = reader.read(notice).lines[0]
+    assert first.quad.shape == (4, 2)
+    assert first.quad.dtype == np.float32
+    left, top = first.quad[0]
+    right, bottom = first.quad[2]
+    assert 5 < left < 25
+    assert 25 < top < 45
+    assert 180 < right < 240
+    assert 55 < bottom < 80
+    assert 0.5 < first.score <= 1
+
+
+def test_an_image_file_is_read_like_its_pixels(reader: Reader, notice: Image, tmp_path: Path) -> None:
+    file = tmp_path / "notice.png"
+    assert cv2.imwrite(str(file), notice)
+    assert as_data(reader.read(file)) == as_data(reader.read(str(file))) == as_data(reader.read(notice))
+
+
+def test_an_image_is_left_as_it_is(reader: Reader, notice: Image) -> None:
+    given = notice.copy()
+    given.flags.writeable = False
+    reader.read(given)
+    np.testing.assert_array_equal(given, notice)
+
+
+def test_views_are_read_like_copies(reader: Reader, notice: Image) -> None:
+    rgb = np.ascontiguousarray(notice[:, :, ::-1])
+    bottom_up = np.ascontiguousarray(notice[::-1])
+    assert as_data(reader.read(rgb[:, :, ::-1])) == as_data(reader.read(notice))
+    assert as_data(reader.read(bottom_up[::-1])) == as_data(reader.read(notice))
+
+
+def test_a_line_that_runs_downwards_is_read(reader: Reader) -> None:
+    image = np.ascontiguousarray(np.rot90(printed("EXIT LEVEL 2"), k=-1))
+    (line,) = reader.read(image).lines
+    assert letters(line.text) == "EXITLEVEL2"
+    assert quad_size(line.quad)[0] > quad_size(line.quad)[1]
+    assert line.quad[0][0] > line.quad[3][0]
+
+
+def test_a_line_on_its_head_is_read_and_its_quad_begins_where_the_text_does(reader: Reader) -> None:
+    image = np.ascontiguousarray(printed("Invoice 2026-07")[::-1, ::-1])
+    (line,) = reader.read(image).lines
+    assert letters(line.text) == "Invoice202607"
+    assert line.quad[0][0] > line.quad[1][0]
+    assert line.quad[0][1] > line.quad[3][1]
+
+
+def test_with_orientation_off_a_line_on_its_head_is_not_turned() -> None:
+    image = np.ascontiguousarray(printed("Invoice 2026-07")[::-1, ::-1])
+    lines = Reader("latin", tiny_profile(orientation="off")).read(image).lines
+    assert all(line.quad[0][0] < line.quad[1][0] for line in lines)
+    assert "Invoice202607" not in [letters(line.text) for line in lines]
+
+
+@pytest.mark.parametrize("angle_deg", [-12, 8])
+def test_slanted_lines_are_read_in_order(reader: Reader, angle_deg: float) -> None:
+    page = drawn(("First row", 150, 180), ("second row", 150, 240), height=420, width=520, scale=1.2)
+    turn = cv2.getRotationMatrix2D((260, 210), angle_deg, 1.0)
+    slanted = np.asarray(cv2.warpAffine(page, turn, (520, 420), borderValue=(255, 255, 255)), dtype=np.uint8)
+    assert [letters(text) for text in texts(reader.read(slanted))] == ["Firstrow", "secondrow"]
+
+
+@pytest.mark.parametrize("value", [0, 127, 255])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2), (200, 300)])
+def test_an_image_without_text_gives_an_empty_page(reader: Reader, size: tuple[int, int], value: int) -> None:
+    page = reader.read(np.full((*size, 3), value, dtype=np.uint8))
+    assert page.lines == ()
+    assert page.text == ""
+    assert (page.height, page.width) == size
+
+
+def test_every_word_of_a_long_strip_is_read(reader: Reader) -> None:
+    words = ["Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot"]
+    strip = drawn(*((word, 100 + 2100 * i, 30) for i, word in enumerate(words)), height=40, width=12_000)
+    page = reader.read(strip)
+    assert texts(page) == words
+    for i, line in enumerate(page.lines):
+        assert line.quad[0][0] == pytest.approx(100 + 2100 * i, abs=20)
+
+
+def test_a_strip_one_pixel_high_gives_a_page(reader: Reader) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1, 30_000, 3), dtype=np.uint8)
+    page = reader.read(noise)
+    assert (page.width, page.height) == (30_000, 1)
+
+
+def test_threads_that_share_a_reader_read_as_one_thread_does(reader: Reader, dozen: list[Image]) -> None:
+    alone = [as_data(reader.read(image)) for image in dozen]
+    assert sum(len(page["lines"]) for page in alone) > 12
+    with ThreadPoolExecutor(2) as pool:
+        forwards = pool.submit(lambda: [as_data(reader.read(image)) for image in dozen])
+        backwards = pool.submit(lambda: [as_data(reader.read(image)) for image in reversed(dozen)])
+        assert forwards.result() == alone
+        assert backwards.result() == alone[::-1]
+
+
+def test_one_reader_and_another_read_alike(reader: Reader, notice: Image) -> None:
+    assert as_data(Reader("latin", tiny_profile()).read(notice)) == as_data(reader.read(notice))
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        pytest.param(np.zeros((4, 4), np.uint8), r"image: uint8 of shape \(4, 4\); give \(H, W, 3\)", id="grey"),
+        pytest.param(np.zeros((4, 4, 4), np.uint8), r"shape \(4, 4, 4\)", id="four channels"),
+        pytest.param(np.zeros((4, 4, 3), np.float32), "image: float32 of shape", id="floats"),
+        pytest.param(np.zeros((0, 4, 3), np.uint8), r"shape \(0, 4, 3\) has no pixels", id="no pixels"),
+        pytest.param(None, "image: NoneType of shape None", id="None, as OpenCV gives for a bad file"),
+        pytest.param([[0]], "image: list of shape None", id="a list"),
+        pytest.param("nowhere.png", "nowhere.png: cannot be read", id="a missing file"),
+        pytest.param(
+            np.broadcast_to(np.uint8(0), (10_001, 10_000, 3)), "10000 x 10001 is above 100 megapixels", id="too large"
+        ),
+    ],
+)
+def test_what_is_no_image_is_refused_in_one_line(reader: Reader, image: Any, message: str) -> None:
+    for read in (reader.read, reader.read_line):
+        with pytest.raises(ImageError, match=message) as caught:
+            read(image)
+        assert "\n" not in str(caught.value)
+
+
+def test_timings_have_every_stage_and_add_up(reader: Reader, notice: Image) -> None:
+    timings_ms = reader.read(notice).timings_ms
+    assert tuple(timings_ms) == STAGES
+    assert all(ms >= 0 for ms in timings_ms.values())
+    assert timings_ms["detect"] > 0
+    parts = sum(timings_ms[stage] for stage in ("detect", "crop", "orient", "recognize"))
+    assert parts <= timings_ms["total"]
+
+
+def test_a_page_is_what_read_json_promises(reader: Reader, notice: Image) -> None:
+    page = json.loads(json.dumps(reader.read(notice).to_dict("in/notice.png")))
+    assert list(page) == ["image", "width", "height", "lines", "timings_ms"]
+    assert page["image"] == "in/notice.png"
+    assert (page["width"], page["height"]) == (360, 240)
+    for line in page["lines"]:
+        assert list(line) == ["quad", "text", "score"]
+        assert [len(corner) for corner in line["quad"]] == [2, 2, 2, 2]
+        assert isinstance(line["text"], str)
+        assert 0 <= line["score"] <= 1
+    assert set(page["timings_ms"]) == set(STAGES)
+
+
+def test_a_page_rounds_coordinates_to_tenths() -> None:
+    quad = np.array([[0.123, 1], [2, 1], [2, 3], [0, 3.98]], dtype=np.float32)
+    page = Page(5, 6, (Line("a", 0.123456, quad),), {"total": 1.23456})
+    assert page.to_dict("x") == {
+        "image": "x",
+        "width": 5,
+        "height": 6,
+        "lines": [{"quad": [[0.1, 1.0], [2.0, 1.0], [2.0, 3.0], [0.0, 4.0]], "text": "a", "score": 0.1235}],
+        "timings_ms": {"total": 1.235},
+    }
+
+
+def test_a_line_image_is_read_without_looking_for_it(reader: Reader) -> None:
+    image = printed("Invoice 2026-07")[10:66, 10:340]
+    line = reader.read_line(image)
+    assert line.text == "Invoice 2026-07"
+    assert line.quad.tolist() == [[0, 0], [330, 0], [330, 56], [0, 56]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (1, 30_000), (48, 300)])
+def test_a_line_image_without_text_reads_as_nothing_or_little(reader: Reader, size: tuple[int, int]) -> None:
+    line = reader.read_line(np.full((*size, 3), 255, dtype=np.uint8))
+    assert 0 <= line.score <= 1
+    assert bool(line.text) == (line.score > 0)
+
+
+def test_a_line_wider_than_every_width_is_read_to_its_end(reader: Reader) -> None:
+    text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    line = reader.read_line(printed(text, size=40, height=60, width=1800)[:, :1720])
+    assert letters(line.text) == letters(text)
+
+
+def test_what_really_runs_is_described(reader: Reader, notice: Image) -> None:
+    reader.read(notice)
+    facts = json.loads(json.dumps(reader.describe()))
+    assert facts["pack"]["name"] == "latin"
+    assert facts["profile"]["name"] == "tiny"
+    assert set(facts["networks"]) == {"detector", "recognizer", "orientation"}
+    assert all(network["precision"] in {"fp", "int8"} for network in facts["networks"].values())
+    assert facts["threads"] >= 1
+
+
+def test_a_warm_reader_compiles_nothing_more(notice: Image) -> None:
+    reader = Reader("latin", tiny_profile())
+    reader.warm_up([notice.shape[:2]])
+    before = {name: network["shapes"] for name, network in reader.describe()["networks"].items()}
+    reader.read(notice)
+    reader.read(np.ascontiguousarray(notice[::-1, ::-1]))
+    assert {name: network["shapes"] for name, network in reader.describe()["networks"].items()} == before
+
+
+@pytest.mark.parametrize(
+    ("pack", "profile", "error", "message"),
+    [
+        pytest.param("nowhere", tiny_profile(), ModelError, "pack 'nowhere': no pack.yaml there", id="pack"),
+        pytest.param("latin", "nowhere", ConfigError, "profile 'nowhere': not found", id="profile"),
+    ],
+)
+def test_what_is_not_there_is_refused(pack: str, profile: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Reader(pack, profile)

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_ocr.charset import Charset
+from edge_ocr.engines import Arrays
+from edge_ocr.errors import ModelError
+from edge_ocr.geometry import image_quad
+from edge_ocr.recognition import (
+    MAX_CONTENT_PX,
+    MIN_CONTENT_PX,
+    PAD,
+    LineReader,
+    check_head,
+    cut_line,
+    pad_crop,
+    scale_line,
+    split_wide,
+)
+from tests.edge_ocr.fakes import FakeNetwork
+
+Image = NDArray[np.uint8]
+
+HEIGHT = 48
+WIDTHS = (64, 128)
+CHARSET = Charset("abc")
+
+
+def crop_of(width: int, *, value: int = 255) -> Image:
+    return np.full((HEIGHT, width, 3), value, dtype=np.uint8)
+
+
+def one_letter_a_mark(tensor: Image) -> Arrays:
+    """A recogniser with a step of 8 columns that reads a dark step as "a" and everything else as blank."""
+    steps = tensor[0, :, :, 0].reshape(HEIGHT, -1, 8).min(axis=(0, 2))
+    classes = np.where(steps < 64, 1, 0).astype(np.int32)[None]
+    return classes, np.where(classes == 1, 0.5, 1.0).astype(np.float32)
+
+
+def marked(width: int, *starts: int) -> Image:
+    """A white line with dark marks of 8 columns."""
+    crop = crop_of(width)
+    for start in starts:
+        crop[10:40, start : start + 8] = 0
+    return crop
+
+
+def line_reader(network: FakeNetwork) -> LineReader:
+    return LineReader(network, height=HEIGHT, widths=WIDTHS, charset=CHARSET)
+
+
+@pytest.mark.parametrize(
+    ("width", "padded"),
+    [
+        pytest.param(1, 64, id="one column"),
+        pytest.param(63, 64, id="one column short"),
+        pytest.param(64, 64, id="exactly a static width"),
+        pytest.param(65, 128, id="one column too many"),
+        pytest.param(128, 128, id="the largest width"),
+    ],
+)
+def test_a_crop_is_padded_on_its_right_to_the_next_width(width: int, padded: int) -> None:
+    tensor = pad_crop(crop_of(width, value=3), WIDTHS)
+    assert tensor.shape == (1, HEIGHT, padded, 3)
+    assert (tensor[0, :, :width] == 3).all()
+    assert (tensor[0, :, width:] == PAD).all()
+
+
+@pytest.mark.parametrize("width", [129, 200, 256, 1000])
+@pytest.mark.parametrize("content", ["noise", "blank"])
+def test_the_parts_of_a_wide_crop_are_the_whole_crop(width: int, content: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, width, 3), dtype=np.uint8)
+    crop = noise if content == "noise" else crop_of(width)
+    parts = split_wide(crop, 128)
+    assert all(1 <= part.shape[1] <= 128 for part in parts)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), crop)
+
+
+def test_a_crop_that_fits_is_one_part() -> None:
+    assert [part.shape[1] for part in split_wide(crop_of(128), 128)] == [128]
+
+
+def test_a_wide_crop_is_cut_in_a_gap() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (HEIGHT, 200, 3), dtype=np.uint8)
+    crop[:, 105:108] = 200
+    assert split_wide(crop, 128)[0].shape[1] in {105, 106, 107}
+
+
+def test_a_blank_wide_crop_needs_as_few_parts_as_it_can() -> None:
+    assert len(split_wide(crop_of(127 * 4), 128)) == 4
+
+
+def test_a_narrow_line_is_read_at_once() -> None:
+    network = FakeNetwork(one_letter_a_mark)
+    timed = line_reader(network).read(marked(60, 8, 32))
+    assert (timed.reading.text, timed.reading.score) == ("aa", 0.5)
+    assert [tensor.shape for tensor in network.shown] == [(1, HEIGHT, 64, 3)]
+    assert timed.infer_ms >= 0
+
+
+def test_a_wide_line_is_read_in_parts_from_the_left() -> None:
+    network = FakeNetwork(one_letter_a_mark)
+    timed = line_reader(network).read(marked(300, 0, 16, 32, 200, 280))
+    assert timed.reading.text.replace(" ", "") == "aaaaa"
+    assert timed.reading.score == pytest.approx(0.5)
+    assert len(network.shown) == 3
+
+
+def test_parts_without_text_leave_nothing_behind() -> None:
+    assert line_reader(FakeNetwork(one_letter_a_mark)).read(marked(300, 280)).reading.text == "a"
+
+
+@pytest.mark.parametrize("width", [8, 64, 300, 1000])
+def test_a_line_without_text_reads_as_nothing(width: int) -> None:
+    reading = line_reader(FakeNetwork(one_letter_a_mark)).read(crop_of(width)).reading
+    assert (reading.text, reading.score) == ("", 0.0)
+
+
+def test_a_part_counts_by_its_characters() -> None:
+    scores = iter([0.9, 0.3])
+
+    def sure_then_unsure(tensor: Image) -> Arrays:
+        classes = one_letter_a_mark(tensor)[0]
+        return classes, np.full(classes.shape, next(scores), dtype=np.float32)
+
+    timed = line_reader(FakeNetwork(sure_then_unsure)).read(marked(250, 0, 16, 32, 240))
+    assert timed.reading.score == pytest.approx((3 * 0.9 + 0.3) / 4)
+
+
+def test_warming_up_meets_every_width() -> None:
+    network = FakeNetwork(one_letter_a_mark)
+    line_reader(network).warm_up()
+    assert [tensor.shape[2] for tensor in network.shown] == list(WIDTHS)
+
+
+@pytest.mark.parametrize(
+    ("size", "width"),
+    [
+        pytest.param((24, 100), 200, id="a line at half the height"),
+        pytest.param((96, 101), 51, id="a line at twice the height is rounded up"),
+        pytest.param((1, 1), 48, id="one pixel"),
+        pytest.param((3000, 1), MIN_CONTENT_PX, id="a hair"),
+        pytest.param((1, 30_000), MAX_CONTENT_PX, id="a strip one pixel high is squeezed"),
+    ],
+)
+def test_a_whole_image_is_scaled_to_the_height(size: tuple[int, int], width: int) -> None:
+    image = np.full((*size, 3), 5, dtype=np.uint8)
+    line = scale_line(image, HEIGHT)
+    assert line.shape == (HEIGHT, width, 3)
+    assert (line == 5).all()
+    np.testing.assert_array_equal(line, cut_line(image, image_quad(image), HEIGHT))
+
+
+def test_a_quad_without_area_still_gives_a_crop() -> None:
+    assert cut_line(crop_of(60), np.full((4, 2), 7, dtype=np.float32), HEIGHT).shape == (HEIGHT, MIN_CONTENT_PX, 3)
+
+
+@pytest.mark.parametrize("n_classes", [pytest.param(4, id="that fits"), pytest.param(None, id="of unknown size")])
+def test_a_head_is_accepted(n_classes: int | None) -> None:
+    check_head(n_classes, CHARSET)
+
+
+def test_a_head_that_does_not_fit_the_charset_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"has 3 characters, the recogniser's head 9 classes; the head must have 4"):
+        check_head(9, CHARSET)

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from edge_ocr.detection import ScaleRule
+from optimize.evaluate import SIZES, WIDTHS
+from optimize.ir import fold_detector, fold_recognizer, from_torch
+from optimize.quantize import (
+    RECIPES,
+    Recipe,
+    Tensor,
+    detector_inputs,
+    orientation_inputs,
+    quantize,
+    recognizer_inputs,
+    turned,
+)
+from tests.optimize.toys import SKEWED, ToyDetector, ToyRecognizer, noise
+
+
+def weights_in_integers(model: ov.Model, kind: str) -> list[bool]:
+    """Per node of a kind, in order: whether its weights come from a constant of 8-bit integers."""
+    found = []
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == kind:
+            kinds = []
+            above = [value.get_source_output().get_node() for value in node.inputs()[1:]]
+            while above:
+                one = above.pop()
+                if one.get_type_name() == "Constant":
+                    kinds.append(one.get_element_type().to_string())
+                else:
+                    above += [value.get_source_output().get_node() for value in one.inputs()]
+            found.append(any(kind.endswith("8") for kind in kinds))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first_in_float", "in_integers"),
+    [pytest.param(True, [False, True, True], id="kept"), pytest.param(False, [True, True, True], id="not kept")],
+)
+def test_the_first_convolution_is_kept_in_float_where_the_recipe_says_so(
+    first_in_float: bool, in_integers: list[bool]
+) -> None:
+    folded = fold_detector(from_torch(ToyDetector(), "detector"), SKEWED)
+    recipe = Recipe("MIXED", "MINMAX", first_in_float=first_in_float)
+    quantised = quantize(folded, recipe, [noise(1, 32, 64, 3)])
+    assert weights_in_integers(quantised, "Convolution") == in_integers
+
+
+def test_lstms_are_kept_in_float() -> None:
+    folded = fold_recognizer(from_torch(ToyRecognizer(), "recognizer"), SKEWED)
+    quantised = quantize(folded, RECIPES["recognizer"], [noise(1, 48, 64, 3), noise(1, 48, 128, 3)])
+    lstms = [node for node in quantised.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
+    assert lstms
+    for lstm in lstms:
+        weights = [value.get_source_output().get_node() for value in lstm.inputs()[4:]]
+        assert all(node.get_type_name() != "FakeQuantize" for node in weights)
+    assert any(weights_in_integers(quantised, "Convolution"))
+
+
+def test_a_quantised_network_takes_and_gives_what_the_folded_one_does(tmp_path: Path) -> None:
+    folded = fold_detector(from_torch(ToyDetector(), "detector"), SKEWED)
+    quantised = quantize(folded, RECIPES["detector"], [noise(1, 64, 64, 3)])
+    outputs = []
+    for model in (folded, quantised):
+        compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        outputs.append(compiled([noise(1, 64, 64, 3)])[0].astype(int))
+    assert outputs[0].shape == outputs[1].shape == (1, 64, 64)
+    assert np.abs(outputs[0] - outputs[1]).mean() < 4
+
+
+def text_lines(*widths: int) -> list[tuple[Tensor, str]]:
+    return [(noise(48, width, 3), "x") for width in widths]
+
+
+def test_lines_are_calibrated_as_the_device_feeds_them() -> None:
+    inputs = recognizer_inputs(text_lines(40, 500, 5000), 48)
+    assert [tensor.shape for tensor in inputs] == [(1, 48, WIDTHS[0], 3), (1, 48, 640, 3), (1, 48, WIDTHS[-1], 3)]
+
+
+def test_pages_are_calibrated_as_the_device_feeds_them() -> None:
+    inputs = detector_inputs([(noise(400, 600, 3), []), (noise(1200, 400, 3), [])], ScaleRule(limit_px=1280))
+    assert len(inputs) == 2
+    assert all(tensor.shape[1:3] in SIZES and tensor.dtype == np.uint8 for tensor in inputs)
+
+
+def test_every_other_line_is_turned_for_the_classifier() -> None:
+    line = noise(48, 192, 3)
+    upright, upside_down = orientation_inputs([(line, "x"), (line, "x")], 48, 192)
+    np.testing.assert_array_equal(upright[0], line)
+    np.testing.assert_array_equal(upside_down[0], turned(line))
+
+
+def test_turning_twice_gives_the_image_back() -> None:
+    image = noise(3, 5, 3)
+    assert turned(image)[0, 0].tolist() == image[-1, -1].tolist()
+    np.testing.assert_array_equal(turned(turned(image)), image)
