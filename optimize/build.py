@@ -40,7 +40,7 @@ IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """ImageNet's constants in RGB order, applied to BGR as PP-OCR was trained (reference: its pitfall 11)."""
 
 SpecT = TypeVar("SpecT", bound=Network)
-N_LINES, N_PAGES = 300, 60
+N_LINES, N_PAGES = 300, 80
 """Rendered pictures that INT8 is calibrated with, and as many others it is judged on."""
 
 

@@ -119,7 +119,12 @@ def imported_ingredients(files: OnnxFiles, name: str, charset: Sequence[str] | N
         ),
         recognizer=recognizer,
         recognizer_spec=RecognizerSpec(
-            files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, min_width=320, stride=8, min_score=0.5
+            files=Files(fp="recognizer.fp.xml"),
+            normalization=CENTRED,
+            height=48,
+            min_width=320,
+            stride=8,
+            min_score=0.5,
         ),
         orientation=(lambda: from_onnx(orientation, "orientation")) if orientation else None,
         orientation_spec=OrientationSpec(

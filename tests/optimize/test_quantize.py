@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+from torch import nn
 
 from edge_ocr.detection import ScaleRule
 from optimize.evaluate import SIZES, WIDTHS
@@ -38,15 +39,19 @@ def weights_in_integers(model: ov.Model, kind: str) -> list[bool]:
 
 
 @pytest.mark.parametrize(
-    ("first_in_float", "in_integers"),
-    [pytest.param(True, [False, True, True], id="kept"), pytest.param(False, [True, True, True], id="not kept")],
+    ("float_ends", "in_integers"),
+    [
+        pytest.param(True, [False, True, False, False, False], id="first and last three kept"),
+        pytest.param(False, [True, True, True, True, True], id="not kept"),
+    ],
 )
-def test_the_first_convolution_is_kept_in_float_where_the_recipe_says_so(
-    first_in_float: bool, in_integers: list[bool]
-) -> None:
-    folded = fold_detector(from_torch(ToyDetector(), "detector"), SKEWED)
-    recipe = Recipe("MIXED", "MINMAX", first_in_float=first_in_float)
-    quantised = quantize(folded, recipe, [noise(1, 32, 64, 3)])
+def test_the_ends_are_kept_in_float_where_the_recipe_says_so(float_ends: bool, in_integers: list[bool]) -> None:
+    layers = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()]
+    for _ in range(3):
+        layers += [nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()]
+    detector = nn.Sequential(*layers, nn.Conv2d(4, 1, 1), nn.Sigmoid())
+    folded = fold_detector(from_torch(detector, "detector"), SKEWED)
+    quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_ends=float_ends), [noise(1, 32, 64, 3)])
     assert weights_in_integers(quantised, "Convolution") == in_integers
 
 
