@@ -48,7 +48,7 @@ def latin_ingredients(published: Path) -> Ingredients:
             files=Files(fp="detector.fp.xml"),
             normalization=IMAGENET,
             scale=ScaleRule(limit_side="max", limit_px=1280),
-            thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=1.6, dilate=True),
+            thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=2.0, dilate=True),
         ),
         recognizer=recognizer,
         recognizer_spec=RecognizerSpec(files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, stride=8),
