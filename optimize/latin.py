@@ -47,7 +47,7 @@ def latin_ingredients(published: Path) -> Ingredients:
         detector_spec=DetectorSpec(
             files=Files(fp="detector.fp.xml"),
             normalization=IMAGENET,
-            scale=ScaleRule(limit_side="max", limit_px=1280),
+            scale=ScaleRule(limit_side="max", limit_px=1280, max_megapixels=0.95),
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=2.0, dilate=True),
         ),
         recognizer=recognizer,
