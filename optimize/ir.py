@@ -16,6 +16,7 @@ from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
 from edge_ocr.charset import Charset
+from edge_ocr.engines.openvino import shared_core
 from edge_ocr.errors import ConfigError, ModelError
 from edge_ocr.pack import Normalization
 
@@ -47,7 +48,7 @@ def from_onnx(path: Path, network: str) -> ov.Model:
         ModelError: OpenVINO cannot read the file, or it is not such a network.
     """
     try:
-        model = ov.Core().read_model(path)
+        model = shared_core().read_model(path)
         model.reshape(ov.PartialShape(list(INPUT_SHAPES[network])))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]

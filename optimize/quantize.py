@@ -56,7 +56,9 @@ def quantize(model: ov.Model, recipe: Recipe, calibration: Sequence[Tensor]) -> 
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-    nncf.set_log_level(logging.ERROR)  # it warns, per layer, that per-channel ranges are minima and maxima anyway
+    # It warns, per layer, that per-channel ranges are minima and maxima anyway. Not nncf.set_log_level: that sets the
+    # level of every handler too, whoever added it.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf.quantize(
         model,
         nncf.Dataset(list(calibration)),

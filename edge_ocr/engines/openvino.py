@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ CACHE_ENV = "EDGE_OCR_CACHE"
 log = logging.getLogger(__name__)
 
 
+@cache
+def shared_core() -> ov.Core:
+    """The process's one core, never given up.
+
+    Its CPU plugin gives the thread that loads it an alternate signal stack and unmaps that when the core goes. If two
+    cores go in the wrong order, or one goes in another thread, the next signal ends the process (2026.4.1).
+    """
+    return ov.Core()
+
+
 class OpenVinoEngine:
     """Compiles networks for this CPU."""
 
@@ -48,7 +59,7 @@ class OpenVinoEngine:
         Raises:
             ModelError: the CPU cannot compute in that precision natively.
         """
-        self._core = ov.Core()
+        self._core = shared_core()
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         native = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}[inference_precision]
         if native not in capabilities:

@@ -138,7 +138,7 @@ class OldCpu(ov.Core):  # type: ignore[misc]
 
 @pytest.mark.parametrize("precision", ["bf16", "f16"])
 def test_a_precision_that_the_cpu_would_emulate_is_refused(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ov, "Core", OldCpu)
+    monkeypatch.setattr(engine_module, "shared_core", OldCpu)
     with pytest.raises(ModelError, match=f"inference_precision {precision}: .*FP32, INT8; .*set f32 in the profile"):
         OpenVinoEngine(**OPTIONS | {"inference_precision": precision})
     OpenVinoEngine(**OPTIONS)
@@ -196,3 +196,19 @@ def test_compiled_networks_are_kept_in_the_cache(toy: Path, tmp_path: Path, monk
     monkeypatch.setenv("EDGE_OCR_CACHE", str(tmp_path))
     OpenVinoEngine(**OPTIONS).load(toy, streams=1).infer(image(0))
     assert any(file.is_file() and file.stat().st_size for file in tmp_path.rglob("*"))
+
+
+def test_engines_that_come_and_go_leave_signals_alone() -> None:
+    script = (
+        "import os, signal\n"
+        "from edge_ocr.engines.openvino import OpenVinoEngine\n"
+        f"options = {OPTIONS!r}\n"
+        "first, second = OpenVinoEngine(**options), OpenVinoEngine(**options)\n"
+        "del first\n"
+        "del second\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('handled'))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    root = Path(engine_module.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], check=True, cwd=root, capture_output=True, text=True)
+    assert done.stdout == "handled\n"

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge_ocr.charset import Charset
+from edge_ocr.engines.openvino import shared_core
 from edge_ocr.errors import ConfigError, ModelError
 from optimize.ir import (
     check_charset,
@@ -39,7 +40,9 @@ FP16_TOLERANCE = 2e-2
 
 
 def run(model: ov.Model, given: NDArray[Any]) -> list[NDArray[Any]]:
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
+    compiled = shared_core().compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    )
     request = compiled.create_infer_request()
     request.infer([given])
     return [tensor.data.copy() for tensor in request.output_tensors]
@@ -101,7 +104,7 @@ def test_an_ir_on_disk_is_half_the_size_and_gives_nearly_the_same(tmp_path: Path
     ov.save_model(model, tmp_path / "whole.xml", compress_to_fp16=False)
     half = (tmp_path / "half.bin").stat().st_size
     assert half < 0.6 * (tmp_path / "whole.bin").stat().st_size
-    scores = run(ov.Core().read_model(tmp_path / "half.xml"), image)[1]
+    scores = run(shared_core().read_model(tmp_path / "half.xml"), image)[1]
     np.testing.assert_allclose(scores, run(model, image)[1], atol=FP16_TOLERANCE)
 
 

@@ -6,6 +6,7 @@ import pytest
 from torch import nn
 
 from edge_ocr.detection import ScaleRule
+from edge_ocr.engines.openvino import shared_core
 from optimize.evaluate import SIZES, WIDTHS
 from optimize.ir import fold_detector, fold_recognizer, from_torch
 from optimize.quantize import (
@@ -71,7 +72,7 @@ def test_a_quantised_network_takes_and_gives_what_the_folded_one_does(tmp_path: 
     quantised = quantize(folded, RECIPES["detector"], [noise(1, 64, 64, 3)])
     outputs = []
     for model in (folded, quantised):
-        compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         outputs.append(compiled([noise(1, 64, 64, 3)])[0].astype(int))
     assert outputs[0].shape == outputs[1].shape == (1, 64, 64)
     assert np.abs(outputs[0] - outputs[1]).mean() < 4
