@@ -51,7 +51,14 @@ def latin_ingredients(published: Path) -> Ingredients:
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=2.0, dilate=True),
         ),
         recognizer=recognizer,
-        recognizer_spec=RecognizerSpec(files=Files(fp="recognizer.fp.xml"), normalization=CENTRED, height=48, stride=8),
+        recognizer_spec=RecognizerSpec(
+            # The restricted head shares probability among fewer classes: its scores are higher than the full head's.
+            files=Files(fp="recognizer.fp.xml"),
+            normalization=CENTRED,
+            height=48,
+            stride=8,
+            min_score=0.75,
+        ),
         orientation=lambda: from_torch(models.orientation(), "orientation"),
         orientation_spec=OrientationSpec(
             files=Files(fp="orientation.fp.xml"), normalization=CENTRED, height=48, width=192

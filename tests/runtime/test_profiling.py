@@ -555,6 +555,15 @@ def tell_and_sleep(profile: str, job: Job) -> Subject:
     raise AssertionError("nobody ended it")
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell starts what runs in its background with Ctrl-C ignored, pytest too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize(
     ("number", "expected"),
     [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
