@@ -1,6 +1,6 @@
 """The appliance: cameras in, text events out. Everything that happens to a frame can be read here, top-down.
 
-    captures -> newest frame of each camera in turn -> reader -> tracker -> events -> outbox -> publisher -> broker
+    captures -> frame loop (reader, tracker) -> events -> outbox -> publisher -> broker
 
 Each camera has a thread that fetches frames, one thread reads them, one sends. The thread that calls `run` watches,
 and publishes the metrics.
@@ -12,21 +12,17 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_ocr import Page, __version__
+from edge_ocr import __version__
 from edge_ocr.errors import EdgeOcrError, PublishError, SourceError
 from runtime import topics
 from runtime.backoff import Backoff
-from runtime.camera import EVENT_STAGES, Camera, Capture, Origin
+from runtime.camera import Camera, Capture, Origin
 from runtime.capture import CaptureThread
 from runtime.capture_status import StateCallback
 from runtime.config import CameraConfig, KioskConfig
 from runtime.events import CameraStatus, EventLatency, Metrics, NodeStatus, OutboxMetrics, StageLatency, rfc3339
-from runtime.frames import Frame
+from runtime.frame_loop import FrameLoop, PageReader
 from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
 from runtime.mqtt_session import MqttVersion
@@ -43,33 +39,6 @@ INTAKE_STOP_S = 2.0
 """For the cameras to let go; a read that is stuck is left behind."""
 READ_STOP_S = 30.0
 """For the frame that is being read when we stop."""
-
-
-class Named(Protocol):
-    """A pack or profile, as far as events tell of it."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-
-class PageReader(Protocol):
-    """What reads a frame: `edge_ocr.Reader`."""
-
-    @property
-    def pack(self) -> Named:
-        """The models."""
-        ...
-
-    @property
-    def profile(self) -> Named:
-        """The device profile."""
-        ...
-
-    def read(self, image: NDArray[np.uint8]) -> Page:
-        """The lines of an image."""
-        ...
 
 
 OpenCapture = Callable[[str, CameraConfig, StateCallback], Capture]
@@ -128,7 +97,7 @@ class Appliance:
         )
         make = open_capture or open_configured_capture
         self._cameras = [self._make_camera(name, camera, make) for name, camera in config.cameras.items()]
-        self._next_camera = 0
+        self._loop = FrameLoop(self._cameras, reader, self.recorder, self._stopping, self._commit)
 
     # -- life
 
@@ -173,65 +142,19 @@ class Appliance:
     # -- the inference thread
 
     def _read_until_stopped(self) -> None:
-        """Take frames and read them, until told to stop or until nothing comes any more."""
+        """Run the frame loop; what it did not expect ends the run."""
         try:
-            while not self._stopping.is_set():
-                taken = self._next_frame()
-                if taken is not None:
-                    self._guarded_process(*taken)
-                elif self._all_ended():
-                    return
+            self._loop.run()
         except Exception as error:
             logger.exception("inference: unexpected error; stopping")
             self._failure = error
         finally:
             self._ended.set()
 
-    def _next_frame(self) -> tuple[Camera, Frame] | None:
-        """The frame of the camera whose turn it is, or of the next one that has one; waits a little for the first."""
-        n_cameras = len(self._cameras)
-        for turn in range(n_cameras):
-            camera = self._cameras[(self._next_camera + turn) % n_cameras]
-            is_last = turn == n_cameras - 1
-            frame = camera.capture.next_frame(self._patience_s() if is_last else 0.0)
-            if frame is not None:
-                self._next_camera = (self._next_camera + turn + 1) % n_cameras
-                return camera, frame
-        self._next_camera = (self._next_camera + 1) % n_cameras
-        return None
-
-    def _guarded_process(self, camera: Camera, frame: Frame) -> None:
-        """Process a frame; an error costs this frame, not the run."""
-        try:
-            self._process(camera, frame)
-            camera.last_error = ""
-        except Exception as error:
-            camera.read_errors += 1
-            if str(error) != camera.last_error:
-                camera.last_error = str(error)
-                logger.exception("%s: frame %d could not be read; going on", camera.name, frame.index)
-
-    def _process(self, camera: Camera, frame: Frame) -> None:
-        """Frame to page to tracks to events: the way of every frame."""
-        taken_s = time.monotonic()
-        page = self._reader.read(frame.image)
-        read_s = time.monotonic()
-        changes = camera.track(page, frame)
-        tracked_s = time.monotonic()
-        stages = {
-            "decode": frame.decode_ms,
-            "capture_wait": max(taken_s - frame.arrival_s, 0.0) * 1e3,
-            **page.timings_ms,
-            "track": (tracked_s - read_s) * 1e3,
-        }
-        self.recorder.add_all(stages)
-        latency = {name: stages.get(name, 0.0) for name in ("capture_wait", *EVENT_STAGES, "track")}
-        self._commit(camera, changes, frame.arrival_s, latency)
-
     # -- events
 
     def _commit(
-        self, camera: Camera, changes: list[TrackEvent], arrival_s: float, latency_ms: dict[str, float] | None = None
+        self, camera: Camera, changes: list[TrackEvent], arrival_s: float, latency_ms: dict[str, float] | None
     ) -> None:
         """Put what changed into the outbox, and the new text of the camera beside it."""
         if not changes:
@@ -253,18 +176,6 @@ class Appliance:
         committed_s = time.monotonic()
         self.recorder.add("spool", (committed_s - begin_s) * 1e3)
         self.recorder.add("capture_to_spool", (committed_s - arrival_s) * 1e3)
-
-    def _all_ended(self) -> bool:
-        """Whether no frame will come from any camera; the texts of a camera that ended end with it."""
-        for camera in self._cameras:
-            if camera.capture.ended and not camera.is_finished:
-                self._end_texts(camera)
-        return all(camera.is_finished for camera in self._cameras)
-
-    def _end_texts(self, camera: Camera) -> None:
-        """End what a camera still shows: no frame of it will come."""
-        camera.is_finished = True
-        self._commit(camera, camera.tracker.finish(), time.monotonic())
 
     # -- latest values
 
@@ -293,8 +204,7 @@ class Appliance:
             camera.capture.stop(0.0)
         reading.join(READ_STOP_S)
         for camera in self._cameras:
-            if not camera.is_finished:
-                self._end_texts(camera)
+            self._loop.end_texts(camera)
             if camera.capture.state != "failed":
                 self._publish_status(camera, CameraStatus(state="paused", reason="the node stopped"))
         self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
@@ -344,10 +254,6 @@ class Appliance:
             stopped=status("stopped"),
             boot_id=self._boot_id,
         )
-
-    def _patience_s(self) -> float:
-        """How long to wait for a frame of one camera while others may have one."""
-        return 0.1 if len(self._cameras) == 1 else 0.005
 
 
 def open_configured_capture(

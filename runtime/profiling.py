@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from edge_ocr.cpu import host_cpu
 from edge_ocr.errors import EdgeOcrError
 from edge_ocr.profile import Match, load_profile, profile_matches
-from runtime.appliance import PageReader
+from runtime.frame_loop import PageReader
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder, single_stream_estimate
 from runtime.profile_input import Job, open_feed

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import FrameType
 
 from edge_ocr.errors import ConfigError
-from runtime.appliance import Appliance, PageReader, open_configured_capture
+from runtime.appliance import Appliance, open_configured_capture
 from runtime.config import KioskConfig, config_from_options, load_kiosk
+from runtime.frame_loop import PageReader
 
 USUAL_HW = (720, 1280)
 """(height, width) of frames that networks are compiled for before the first one comes."""

@@ -1,0 +1,150 @@
+"""The inference thread: the newest frame of each camera in turn becomes changes of its texts.
+
+    next_frame -> read -> track -> on_changes
+
+Masks are black already when a frame comes (`runtime.capture`); what changed goes to whoever publishes
+(`runtime.appliance`).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr import Page
+from runtime.camera import EVENT_STAGES, Camera
+from runtime.frames import Frame
+from runtime.latency import LatencyRecorder
+from runtime.tracking import TrackEvent
+
+logger = logging.getLogger(__name__)
+
+
+class Named(Protocol):
+    """A pack or profile, as far as events tell of it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+class PageReader(Protocol):
+    """What reads a frame: `edge_ocr.Reader`."""
+
+    @property
+    def pack(self) -> Named:
+        """The models."""
+        ...
+
+    @property
+    def profile(self) -> Named:
+        """The device profile."""
+        ...
+
+    def read(self, image: NDArray[np.uint8]) -> Page:
+        """The lines of an image."""
+        ...
+
+
+OnChanges = Callable[[Camera, list[TrackEvent], float, dict[str, float] | None], None]
+"""Told what changed at a camera, when the frame arrived (monotonic seconds), and its milliseconds per stage."""
+
+
+class FrameLoop:
+    """Reads the frames of some cameras, in turn, until told to stop or until no frame will come any more."""
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        reader: PageReader,
+        recorder: LatencyRecorder,
+        stopping: threading.Event,
+        on_changes: OnChanges,
+    ) -> None:
+        """A loop that does not run yet.
+
+        Args:
+            cameras: At least one; their tracks are used by the thread that calls `run` only.
+            reader: Reads the frames.
+            recorder: Gets the latency of every stage.
+            stopping: Ends `run` after the frame at hand.
+            on_changes: Commits what changed.
+        """
+        self._cameras = cameras
+        self._reader = reader
+        self._recorder = recorder
+        self._stopping = stopping
+        self._on_changes = on_changes
+        self._next_camera = 0
+
+    def run(self) -> None:
+        """Take frames and read them, until told to stop or until nothing comes any more."""
+        while not self._stopping.is_set():
+            taken = self._next_frame()
+            if taken is not None:
+                self._guarded_process(*taken)
+            elif self._all_ended():
+                return
+
+    def end_texts(self, camera: Camera) -> None:
+        """End what a camera still shows: no frame of it will come."""
+        if not camera.is_finished:
+            camera.is_finished = True
+            self._on_changes(camera, camera.tracker.finish(), time.monotonic(), None)
+
+    def _next_frame(self) -> tuple[Camera, Frame] | None:
+        """The frame of the camera whose turn it is, or of the next one that has one; waits a little for the first."""
+        n_cameras = len(self._cameras)
+        for turn in range(n_cameras):
+            camera = self._cameras[(self._next_camera + turn) % n_cameras]
+            is_last = turn == n_cameras - 1
+            frame = camera.capture.next_frame(self._patience_s() if is_last else 0.0)
+            if frame is not None:
+                self._next_camera = (self._next_camera + turn + 1) % n_cameras
+                return camera, frame
+        self._next_camera = (self._next_camera + 1) % n_cameras
+        return None
+
+    def _guarded_process(self, camera: Camera, frame: Frame) -> None:
+        """Process a frame; an error costs this frame, not the run."""
+        try:
+            self._process(camera, frame)
+            camera.last_error = ""
+        except Exception as error:
+            camera.read_errors += 1
+            if str(error) != camera.last_error:
+                camera.last_error = str(error)
+                logger.exception("%s: frame %d could not be read; going on", camera.name, frame.index)
+
+    def _process(self, camera: Camera, frame: Frame) -> None:
+        """Frame to page to tracks to changes: the way of every frame."""
+        taken_s = time.monotonic()
+        page = self._reader.read(frame.image)
+        read_s = time.monotonic()
+        changes = camera.track(page, frame)
+        tracked_s = time.monotonic()
+        stages = {
+            "decode": frame.decode_ms,
+            "capture_wait": max(taken_s - frame.arrival_s, 0.0) * 1e3,
+            **page.timings_ms,
+            "track": (tracked_s - read_s) * 1e3,
+        }
+        self._recorder.add_all(stages)
+        latency = {name: stages.get(name, 0.0) for name in ("capture_wait", *EVENT_STAGES, "track")}
+        self._on_changes(camera, changes, frame.arrival_s, latency)
+
+    def _all_ended(self) -> bool:
+        """Whether no frame will come from any camera; the texts of a camera that ended end with it."""
+        for camera in self._cameras:
+            if camera.capture.ended:
+                self.end_texts(camera)
+        return all(camera.is_finished for camera in self._cameras)
+
+    def _patience_s(self) -> float:
+        """How long to wait for a frame of one camera while others may have one."""
+        return 0.1 if len(self._cameras) == 1 else 0.005
