@@ -7,7 +7,7 @@ page = Reader(pack="latin", profile="auto").read("photo.jpg")
 from typing import TYPE_CHECKING
 
 from edge_ocr.errors import ConfigError, EdgeOcrError, ImageError, ModelError, PublishError, SourceError
-from edge_ocr.page import Line, Page, Reading
+from edge_ocr.page import Detection, Line, Page, Reading, Recognition
 
 if TYPE_CHECKING:
     from edge_ocr.reader import Reader
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",
+    "Detection",
     "EdgeOcrError",
     "ImageError",
     "Line",
@@ -24,6 +25,7 @@ __all__ = [
     "PublishError",
     "Reader",
     "Reading",
+    "Recognition",
     "SourceError",
     "__version__",
 ]

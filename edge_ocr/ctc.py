@@ -39,9 +39,11 @@ def decode_best_path(
         kept = classes_T != BLANK
         kept[1:] &= classes_T[1:] != classes_T[:-1]
         text = "".join(charset[int(c) - 1] for c in classes_T[kept])
-        score = float(scores_T[kept].mean()) if text else 0.0
         # A network that overflowed gives NaN, which is no confidence at all.
-        readings.append(Reading(text, min(score, 1.0) if math.isfinite(score) else 0.0))
+        char_scores = np.clip(np.nan_to_num(scores_T[kept].astype(np.float64)), 0.0, 1.0)
+        score = float(scores_T[kept].mean()) if text else 0.0
+        score = min(score, 1.0) if math.isfinite(score) else 0.0
+        readings.append(Reading(text, score, tuple(char_scores.tolist())))
     return readings
 
 

@@ -18,6 +18,8 @@ class Reading:
     text: str
     score: float
     """Mean of the kept characters' probabilities, in [0, 1]; 0 for an empty text."""
+    char_scores: tuple[float, ...] = ()
+    """Probability of each character of `text`, in [0, 1]; empty where nobody knows them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +31,36 @@ class Line:
     """Confidence of the reading, in [0, 1]."""
     quad: NDArray[np.float32]
     """(4, 2) corners in pixels of the image, clockwise from the text's top-left."""
+    char_scores: tuple[float, ...] = ()
+    """Confidence of each character of `text`, in [0, 1]; empty where nobody knows them."""
 
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data, coordinates rounded to a tenth of a pixel."""
         quad = [[round(float(x), 1), round(float(y), 1)] for x, y in self.quad]
         return {"quad": quad, "text": self.text, "score": round(self.score, 4)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """Where the lines of one image are, not read yet."""
+
+    width: int
+    height: int
+    quads: tuple[NDArray[np.float32], ...] = ()
+    """(4, 2) each, in reading order; none where there is no text."""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds per stage (`STAGES`) that this step took; the other stages are 0."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recognition:
+    """What some quads of one image say."""
+
+    lines: tuple[Line, ...] = ()
+    """One for each quad, in their order; text "" and score 0 where nothing is legible. A line that stands on its head
+    has its quad turned."""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds per stage (`STAGES`) that this step took; the other stages are 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

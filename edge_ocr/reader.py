@@ -19,7 +19,7 @@ from edge_ocr.geometry import Quad, image_quad
 from edge_ocr.images import MAX_PIXELS, load_image
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import OrientationSpec, Pack, load_pack
-from edge_ocr.page import STAGES, Line, Page
+from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
 from edge_ocr.recognition import LineReader, TimedReading, check_head, cut_line
 
@@ -84,26 +84,53 @@ class Reader:
             ImageError: not such an array, or the file cannot be read.
         """
         pixels = _as_pixels(image)
+        detection = self.detect(pixels)
+        recognition = self.recognize(pixels, detection.quads)
+        timings_ms = {stage: detection.timings_ms[stage] + recognition.timings_ms[stage] for stage in STAGES}
+        lines = tuple(line for line in recognition.lines if line.text)
+        return Page(detection.width, detection.height, lines, timings_ms)
+
+    def detect(self, image: NDArray[np.uint8] | str | Path) -> Detection:
+        """Find the lines of text without reading them: the first half of `read`.
+
+        Args:
+            image: As for `read`.
+
+        Raises:
+            ImageError: not such an array, or the file cannot be read.
+        """
+        pixels = _as_pixels(image)
+        clock = _StageClock()
+        with clock.stage("total"), clock.stage("detect"):
+            found = self._finder.find(pixels)
+            clock.add("infer", found.infer_ms)
         height, width = pixels.shape[:2]
+        return Detection(width, height, tuple(found.quads), clock.timings_ms)
+
+    def recognize(self, image: NDArray[np.uint8] | str | Path, quads: Sequence[Quad]) -> Recognition:
+        """Read some lines of an image: the second half of `read`.
+
+        Args:
+            image: As for `read`.
+            quads: (4, 2) float32 each, where the lines are, as `detect` found them or as somebody knows; may be none.
+
+        Returns:
+            One line for each quad, in their order; one without text where nothing is legible.
+
+        Raises:
+            ImageError: not such an array, or the file cannot be read.
+        """
+        pixels = _as_pixels(image)
         clock = _StageClock()
         with clock.stage("total"):
-            with clock.stage("detect"):
-                found = self._finder.find(pixels)
-                clock.add("infer", found.infer_ms)
-                quads = found.quads
             with clock.stage("crop"):
                 crops = [self._cut(pixels, quad) for quad in quads]
             with clock.stage("recognize"):
                 readings = self._read_crops(crops, clock)
             with clock.stage("orient"):
-                quads, readings = self._look_again(pixels, quads, crops, readings, clock)
-        min_score = self.pack.manifest.recognizer.min_score
-        lines = tuple(
-            Line(timed.reading.text, timed.reading.score, quad)
-            for quad, timed in zip(quads, readings, strict=True)
-            if timed.reading.text.strip() and timed.reading.score >= min_score
-        )
-        return Page(width, height, lines, clock.timings_ms)
+                turned, readings = self._look_again(pixels, list(quads), crops, readings, clock)
+        lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
+        return Recognition(tuple(lines), clock.timings_ms)
 
     def read_line(self, image: NDArray[np.uint8] | str | Path) -> Line:
         """Read an image that is one line of text, without looking for it.
@@ -154,6 +181,12 @@ class Reader:
     ) -> CompiledNetwork:
         path, self._precisions[network] = self.pack.choose(network, choice)
         return engine.load(path, streams=streams, free_width=free_width)
+
+    def _line(self, quad: Quad, reading: Reading) -> Line:
+        """A reading at its place; without text if it says less than the pack's models can be trusted with."""
+        if not reading.text.strip() or reading.score < self.pack.manifest.recognizer.min_score:
+            return Line("", 0.0, quad)
+        return Line(reading.text, reading.score, quad, reading.char_scores)
 
     def _cut(self, pixels: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
         return cut_line(pixels, quad, self.pack.manifest.recognizer.height)

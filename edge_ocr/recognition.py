@@ -70,7 +70,11 @@ class LineReader:
         if not n_characters:
             return TimedReading(Reading("", 0.0), infer_ms)
         score = sum(reading.score * len(reading.text) for reading in legible) / n_characters
-        return TimedReading(Reading(" ".join(reading.text for reading in legible), score), infer_ms)
+        text, char_scores = legible[0].text, legible[0].char_scores
+        for reading in legible[1:]:
+            # The space is ours, so it is as sure as the cut.
+            text, char_scores = f"{text} {reading.text}", (*char_scores, 1.0, *reading.char_scores)
+        return TimedReading(Reading(text, score, char_scores), infer_ms)
 
     def warm_up(self) -> None:
         """Compile every static width, so that no later line waits for it."""

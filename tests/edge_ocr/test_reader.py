@@ -71,6 +71,31 @@ def test_printed_text_is_read_with_its_spaces_and_signs(reader: Reader, text: st
     assert texts(reader.read(printed(text))) == [text]
 
 
+def test_detecting_and_recognizing_are_the_two_halves_of_reading(reader: Reader, notice: Image) -> None:
+    page, detection = reader.read(notice), reader.detect(notice)
+    assert (detection.width, detection.height) == (360, 240)
+    recognition = reader.recognize(notice, detection.quads)
+    halves = Page(360, 240, tuple(line for line in recognition.lines if line.text))
+    assert as_data(halves) == as_data(page)
+    for step in (detection, recognition):
+        assert set(step.timings_ms) == set(STAGES)
+
+
+def test_single_lines_are_read_as_they_are_asked_for(reader: Reader, notice: Image) -> None:
+    first, _, last = reader.detect(notice).quads
+    blank = np.array([[5, 210], [60, 210], [60, 235], [5, 235]], dtype=np.float32)
+    lines = reader.recognize(notice, [last, blank, first]).lines
+    assert [letters(line.text) for line in lines] == ["pleasewait", "", "Ticket4711"]
+    assert (lines[1].score, lines[1].char_scores) == (0.0, ())
+    assert reader.recognize(notice, []).lines == ()
+
+
+def test_every_character_has_its_confidence(reader: Reader, notice: Image) -> None:
+    for line in reader.read(notice).lines:
+        assert len(line.char_scores) == len(line.text)
+        assert np.mean(line.char_scores) == pytest.approx(line.score)
+
+
 def test_quads_lie_around_the_text(reader: Reader, notice: Image) -> None:
     first = reader.read(notice).lines[0]
     assert first.quad.shape == (4, 2)
