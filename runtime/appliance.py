@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Literal
 
 from edge_ocr import __version__
 from edge_ocr.errors import EdgeOcrError, PublishError, SourceError
@@ -21,12 +22,21 @@ from runtime.camera import Camera, Capture, Origin
 from runtime.capture import CaptureThread
 from runtime.capture_status import StateCallback
 from runtime.config import CameraConfig, KioskConfig
-from runtime.events import CameraStatus, EventLatency, Metrics, NodeStatus, OutboxMetrics, StageLatency, rfc3339
+from runtime.events import (
+    CameraStatus,
+    EventLatency,
+    Metrics,
+    NodeStatus,
+    OutboxMetrics,
+    SpoolState,
+    StageLatency,
+    rfc3339,
+)
 from runtime.frame_loop import FrameLoop, PageReader
 from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
 from runtime.mqtt_session import MqttVersion
-from runtime.outbox import MemoryOutbox, Message, Outbox
+from runtime.outbox import About, MemoryOutbox, Message, Outbox
 from runtime.sources import open_source
 from runtime.tracking import Tracker, TrackerConfig, TrackEvent
 
@@ -82,6 +92,7 @@ class Appliance:
         self._boot_id = uuid.uuid4().hex
         self._started = time.time()
         self._started_s = time.monotonic()
+        self._spool_state = self._outbox.state
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._failure: Exception | None = None
@@ -159,23 +170,28 @@ class Appliance:
         """Put what changed into the outbox, and the new text of the camera beside it."""
         if not changes:
             return
-        for change in changes:
-            self._put(camera, change, arrival_s, latency_ms or {})
+        begin_s = time.monotonic()
+        topic = topics.camera_events(self._root, self._node, camera.name)
+        self._outbox.put(*(self._message(topic, camera, change, arrival_s, latency_ms or {}) for change in changes))
+        committed_s = time.monotonic()
+        for _ in changes:
+            self.recorder.add("spool", (committed_s - begin_s) * 1e3)
+            self.recorder.add("capture_to_spool", (committed_s - arrival_s) * 1e3)
         self._publisher.wake()
         self._publisher.set_latest(
             topics.camera_text(self._root, self._node, camera.name), camera.text(time.time()).to_json()
         )
+        self._watch_spool()
 
-    def _put(self, camera: Camera, change: TrackEvent, arrival_s: float, latency_ms: dict[str, float]) -> None:
-        """Commit one event."""
-        begin_s = time.monotonic()
+    def _message(
+        self, topic: str, camera: Camera, change: TrackEvent, arrival_s: float, latency_ms: dict[str, float]
+    ) -> Message:
+        """One event, ready to be committed."""
         rounded = {name: round(ms, 3) for name, ms in latency_ms.items()}
-        latency = EventLatency(**rounded, total=round((begin_s - arrival_s) * 1e3, 3))
-        payload = camera.event(change, latency).to_json()
-        self._outbox.put(Message(topics.camera_events(self._root, self._node, camera.name), payload, arrival_s))
-        committed_s = time.monotonic()
-        self.recorder.add("spool", (committed_s - begin_s) * 1e3)
-        self.recorder.add("capture_to_spool", (committed_s - arrival_s) * 1e3)
+        latency = EventLatency(**rounded, total=round((time.monotonic() - arrival_s) * 1e3, 3))
+        event = camera.event(change, latency)
+        about = About(self._boot_id, event.seq, event.track_id, is_end=event.type == "end")
+        return Message(topic, event.to_json(), arrival_s, about)
 
     # -- latest values
 
@@ -190,7 +206,16 @@ class Appliance:
         topic = topics.camera_status(self._root, self._node, camera.name)
         self._publisher.set_latest(topic, (status or camera.status()).to_json())
 
+    def _watch_spool(self) -> None:
+        """Publish the node's status anew when the spool's state has changed."""
+        state = self._outbox.state
+        if state != self._spool_state:
+            self._spool_state = state
+            self._publisher.set_latest(topics.node_status(self._root, self._node), self._status("online", state))
+
     def _publish_metrics(self) -> None:
+        self._outbox.tend()
+        self._watch_spool()
         for camera in self._cameras:
             self._publish_status(camera)
         self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
@@ -242,18 +267,17 @@ class Appliance:
                 self._publish_status(camera)
 
     def _presence(self) -> Presence:
-        def status(state: str) -> bytes:
-            since = rfc3339(self._started)
-            payload = {"state": state, "version": __version__, "boot_id": self._boot_id, "since": since}
-            return NodeStatus.model_validate(payload).to_json()
-
         return Presence(
             topic=topics.node_status(self._root, self._node),
-            online=status("online"),
-            offline=status("offline"),
-            stopped=status("stopped"),
+            online=self._status("online", self._spool_state),
+            offline=self._status("offline"),
+            stopped=self._status("stopped"),
             boot_id=self._boot_id,
         )
+
+    def _status(self, state: Literal["online", "offline", "stopped"], spool: SpoolState | None = None) -> bytes:
+        since = rfc3339(self._started)
+        return NodeStatus(state=state, version=__version__, boot_id=self._boot_id, since=since, spool=spool).to_json()
 
 
 def open_configured_capture(

@@ -156,6 +156,17 @@ class MqttConfig(Config):
             raise ConfigError(f"mqtt.password_file: {self.password_file}: not text in UTF-8") from None
 
 
+class SpoolConfig(Config):
+    """Where events wait for the broker, and how many."""
+
+    path: FilePath | None = None
+    """The file; None: `runtime.spool_path` says where."""
+    max_mb: Annotated[int, Field(ge=4, le=65536)] = 64
+    """Bound in MiB for the file and its log; the oldest events make room."""
+    max_age_h: Annotated[float, Field(gt=0)] = 72.0
+    """Older events are dropped."""
+
+
 class CameraConfig(Config):
     """One camera: where its frames come from, and when a text counts."""
 
@@ -198,7 +209,7 @@ def default_node() -> str:
 class KioskConfig(Config):
     """All of kiosk.yaml."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"spool", "preview", "metrics"})
+    later_keys: ClassVar[frozenset[str]] = frozenset({"preview", "metrics"})
 
     node: Name = Field(default_factory=default_node)
     """Name of this box, in every topic; the client id is `edge-ocr-<node>`."""
@@ -207,6 +218,7 @@ class KioskConfig(Config):
     pack: str = "latin"
     """Model pack: a name or a folder."""
     mqtt: MqttConfig = MqttConfig()
+    spool: SpoolConfig = SpoolConfig()
     cameras: Annotated[dict[Name, CameraConfig], Field(min_length=1)]
 
 

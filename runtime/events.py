@@ -3,6 +3,7 @@
 The JSON Schema files in `runtime/schemas/` are generated from these types (`edge-ocr schema --out runtime/schemas`).
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,10 @@ EndReason = Literal["gone", "replaced", "stopped", "restart"]
 """gone: not seen any more; replaced: another text took its place; stopped: the node or source stopped; restart: ended
 by the node's next start after a crash."""
 CameraState = Literal["streaming", "stalled", "reconnecting", "failed", "paused"]
+SpoolState = Literal["ok", "dropping", "full", "read-only", "failed"]
+"""ok: every event is on the disk before it is sent; dropping: the spool is as large as it may be, the oldest events
+make room; full: the disk is full; read-only: nothing can be written; failed: the file cannot be used (the log says
+why). In the last three events are sent from memory; the oldest of too many are dropped and counted."""
 
 
 class Payload(BaseModel):
@@ -105,6 +110,8 @@ class NodeStatus(Payload):
     boot_id: str
     since: Timestamp
     """Start of the node."""
+    spool: SpoolState | None = None
+    """Whether events are safe while they wait for the broker; null when not online."""
 
 
 class CameraStatus(Payload):
@@ -169,14 +176,15 @@ class CameraMetrics(Payload):
 
 
 class OutboxMetrics(Payload):
-    """Events on their way to the broker."""
+    """Events on their way to the broker, since the spool's file was made; restarts do not reset them."""
 
     pending: Count
     """Stored and not acknowledged yet."""
     sent: Count
     """Acknowledged by the broker."""
     dropped: dict[str, Count]
-    """Lost, by cause."""
+    """Lost, by cause: full (the spool's bound), expired (its age), refused (by the broker), unspooled (the disk was
+    full or failed, and the broker away), damaged (they were in a spool file that was set aside)."""
 
 
 class Metrics(Payload):
@@ -212,8 +220,31 @@ def json_schema(name: str) -> dict[str, Any]:
 
 
 def mark_delayed(payload: bytes) -> bytes:
-    """The same event, marked as sent after an outage."""
-    return TextEvent.model_validate_json(payload).model_copy(update={"delayed": True}).to_json()
+    """The same event, marked as sent after an outage. It may come from another version of edge-ocr.
+
+    Raises:
+        ValueError: it is not a JSON object.
+    """
+    return _changed(payload, delayed=True)
+
+
+def ended_by_restart(payload: bytes, seq: int) -> bytes:
+    """The `end` of a text that an earlier run left open, from its newest event.
+
+    `ts` stays that event's: nothing later is known of the text. No frame caused the end, so its latencies are 0.
+
+    Raises:
+        ValueError: the event is not a JSON object.
+    """
+    latency = EventLatency(total=0.0).model_dump()
+    return _changed(payload, type="end", seq=seq, reason="restart", latency_ms=latency)
+
+
+def _changed(payload: bytes, **values: Any) -> bytes:
+    event = json.loads(payload)
+    if not isinstance(event, dict):
+        raise ValueError("not an event")
+    return json.dumps(event | values, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def rfc3339(ts: float) -> str:

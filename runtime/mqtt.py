@@ -299,7 +299,12 @@ class Publisher:
             if not following:
                 return
             stored = following[0]
-            link.in_flight[link.session.publish(self._event(link, stored))] = stored
+            try:
+                event = self._event(link, stored)
+            except ValueError:  # a disk can damage what it keeps
+                self._outbox.drop(stored.key, "damaged")
+                continue
+            link.in_flight[link.session.publish(event)] = stored
             link.last_key = stored.key
 
     def _event(self, link: _Link, stored: StoredMessage) -> Publication:

@@ -1,6 +1,7 @@
 """Events between their commit and the broker's acknowledgement.
 
-`Outbox` is what the appliance and the publisher need of it; `MemoryOutbox` keeps the events in memory, bounded.
+`Outbox` is what the appliance and the publisher need of it. `MemoryOutbox` keeps the events in memory, bounded, for
+runs that leave nothing behind (demo, profile); `runtime.spool.Spool` keeps them on the disk.
 """
 
 import logging
@@ -12,7 +13,19 @@ from itertools import islice
 from threading import Lock
 from typing import Protocol
 
+from runtime.events import SpoolState
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which text an event is about: after a crash the texts that had not ended are ended by this."""
+
+    boot_id: str
+    seq: int
+    track_id: int
+    is_end: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,7 @@ class Message:
     payload: bytes
     arrival_s: float
     """`time.monotonic()` of the arrival of the frame that caused it."""
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,7 @@ class StoredMessage:
     """Rises with every message put."""
     message: Message
     put_s: float
-    """`time.monotonic()` of the commit."""
+    """`time.monotonic()` of the commit; minus infinity when an earlier run committed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +63,8 @@ class OutboxCounts:
 class Outbox(Protocol):
     """An ordered store of messages that the broker has not acknowledged. Safe to share between threads."""
 
-    def put(self, message: Message) -> None:
-        """Commit a message. Never blocks on the network; what does not fit any more is counted as dropped."""
+    def put(self, *messages: Message) -> None:
+        """Commit messages together. Never blocks on the network; what does not fit any more is counted as dropped."""
         ...
 
     def peek(self, after: int, limit: int) -> list[StoredMessage]:
@@ -69,6 +83,15 @@ class Outbox(Protocol):
         """How many are pending, sent and dropped."""
         ...
 
+    @property
+    def state(self) -> SpoolState:
+        """Whether messages are safe."""
+        ...
+
+    def tend(self) -> None:
+        """Drop what is too old and try again what failed; to be called every few seconds."""
+        ...
+
 
 class MemoryOutbox:
     """An outbox in memory, bounded by number and bytes: the oldest message makes room, and is counted."""
@@ -84,12 +107,13 @@ class MemoryOutbox:
         self._is_full = False
         self._lock = Lock()
 
-    def put(self, message: Message) -> None:
-        """Commit a message; when the outbox is full, the oldest ones are dropped for it."""
+    def put(self, *messages: Message) -> None:
+        """Commit messages; when the outbox is full, the oldest ones are dropped for them."""
         with self._lock:
-            self._pending[self._next_key] = StoredMessage(self._next_key, message, time.monotonic())
-            self._next_key += 1
-            self._bytes += len(message.payload)
+            for message in messages:
+                self._pending[self._next_key] = StoredMessage(self._next_key, message, time.monotonic())
+                self._next_key += 1
+                self._bytes += len(message.payload)
             while len(self._pending) > self._max_messages or (self._bytes > self._max_bytes and len(self._pending) > 1):
                 self._remove(next(iter(self._pending)))
                 self._count_drop("full")
@@ -117,6 +141,14 @@ class MemoryOutbox:
         """How many are pending, sent and dropped."""
         with self._lock:
             return OutboxCounts(len(self._pending), self._sent, dict(self._dropped))
+
+    @property
+    def state(self) -> SpoolState:
+        """Whether it has room."""
+        return "dropping" if self._is_full else "ok"
+
+    def tend(self) -> None:
+        """Nothing to do."""
 
     def _remove(self, key: int) -> bool:
         stored = self._pending.pop(key, None)

@@ -14,6 +14,7 @@ from runtime.appliance import Appliance
 from runtime.broker import EmbeddedBroker
 from runtime.capture import CaptureThread
 from runtime.config import CameraConfig, KioskConfig, MqttConfig
+from runtime.events import SpoolState
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder
 from runtime.mqtt_session import MqttVersion
@@ -99,9 +100,9 @@ class NullOutbox:
     def __init__(self) -> None:
         self._sent = 0
 
-    def put(self, message: Message) -> None:
-        """Count a message."""
-        self._sent += 1
+    def put(self, *messages: Message) -> None:
+        """Count messages."""
+        self._sent += len(messages)
 
     def peek(self, after: int, limit: int) -> list[StoredMessage]:
         """Nothing is ever pending."""
@@ -116,6 +117,14 @@ class NullOutbox:
     def counts(self) -> OutboxCounts:
         """How many were put."""
         return OutboxCounts(pending=0, sent=self._sent)
+
+    @property
+    def state(self) -> SpoolState:
+        """Nothing can go wrong."""
+        return "ok"
+
+    def tend(self) -> None:
+        """Nothing to do."""
 
 
 class LoopedRecording:

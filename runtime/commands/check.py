@@ -51,6 +51,8 @@ def _checks(args: argparse.Namespace, config: KioskConfig | None) -> Iterator[Ch
                 yield f"camera {name}", lambda camera=camera: _check_camera(camera)  # type: ignore[misc]
         if args.config is not None or args.broker is not None:
             yield "broker", lambda: _check_broker(config)
+        if args.config is not None or args.source is not None:
+            yield "spool", lambda: _check_spool(config)
     pack = config.pack if config else args.pack or "latin"
     profile = config.profile if config else args.profile or "auto"
     yield "pack", lambda: _check_pack(pack)
@@ -103,6 +105,12 @@ def _check_broker(config: KioskConfig) -> str:
     probe_broker(mqtt)
     as_whom = f"as {mqtt.username}" if mqtt.username else "without a user"
     return f"{mqtt.host}:{mqtt.port} accepts us {as_whom}{', over TLS' if mqtt.tls else ''}"
+
+
+def _check_spool(config: KioskConfig) -> str:
+    from runtime.spool_path import check_spool
+
+    return check_spool(config)
 
 
 def _check_pack(name_or_folder: str) -> str:

@@ -12,6 +12,7 @@ from edge_ocr.errors import ConfigError
 from runtime.appliance import Appliance, open_configured_capture
 from runtime.config import KioskConfig, config_from_options, load_kiosk
 from runtime.frame_loop import PageReader
+from runtime.spool_path import open_spool
 
 USUAL_HW = (720, 1280)
 """(height, width) of frames that networks are compiled for before the first one comes."""
@@ -52,10 +53,10 @@ def run(args: argparse.Namespace, *, load_reader: LoadReader | None = None) -> i
     log = logging.getLogger("runtime")
     log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
     config = read_config(args)
-    with _Signals() as signals:
+    with _Signals() as signals, open_spool(config) as spool:
         reader = (load_reader or load_warm_reader)(config.pack, config.profile)
         open_capture = functools.partial(open_configured_capture, realtime=args.realtime)
-        appliance = Appliance(config, reader, open_capture=open_capture)
+        appliance = Appliance(config, reader, open_capture=open_capture, outbox=spool)
         signals.stop = appliance.stop
         appliance.run()
     return 0

@@ -338,6 +338,7 @@ def test_check_tries_everything_it_was_told_of(
         "camera a": "ok",
         "camera b": "FAILED",
         "broker": "ok",
+        "spool": "ok",
         "pack": "ok",
         "profile": "ok",
         "cpu": "ok",
@@ -361,7 +362,7 @@ def test_check_tells_of_a_bad_configuration_and_tries_the_rest(
 def test_check_with_options_tries_only_those(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pack = write_pack(tmp_path / "toy")
     assert main(["check", "--source", "test:", "--pack", str(pack), "--profile", "generic-cpu"]) == 0
-    assert list(verdicts(capsys.readouterr().out)) == ["config", "camera cam0", "pack", "profile", "cpu"]
+    assert list(verdicts(capsys.readouterr().out)) == ["config", "camera cam0", "spool", "pack", "profile", "cpu"]
 
 
 def test_check_refuses_a_file_and_options_together(capsys: pytest.CaptureFixture[str]) -> None:

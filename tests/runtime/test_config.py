@@ -69,7 +69,7 @@ cameras:
         ),
         pytest.param(
             "cameras: {cam0: {source: 0}}\nquux: 1\n",
-            "kiosk.yaml:2: quux: unknown key; known are node, profile, pack, mqtt, cameras",
+            "kiosk.yaml:2: quux: unknown key; known are node, profile, pack, mqtt, spool, cameras",
             id="a key like no other",
         ),
         pytest.param(
@@ -93,8 +93,8 @@ cameras:
             id="a key that is missing",
         ),
         pytest.param(
-            "spool: {max_mb: 64}\ncameras: {cam0: {source: 0}}\n",
-            "kiosk.yaml:1: spool: is not in this version yet; leave the key out",
+            "preview: {listen: 1}\ncameras: {cam0: {source: 0}}\n",
+            "kiosk.yaml:1: preview: is not in this version yet; leave the key out",
             id="a key of a later version",
         ),
         pytest.param(

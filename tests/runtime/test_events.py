@@ -100,7 +100,13 @@ def test_the_other_payloads_fit_their_schemas() -> None:
     )  # fmt: skip
     for name, payload in {"node-status": status, "camera-text": text, "metrics": metrics}.items():
         jsonschema.validate(json.loads(payload.to_json()), json_schema(name))
-    assert json.loads(status.to_json()) == {"state": "online", "version": "0.1.0", "boot_id": "b", "since": NOW}
+    assert json.loads(status.to_json()) == {
+        "state": "online",
+        "version": "0.1.0",
+        "boot_id": "b",
+        "since": NOW,
+        "spool": None,
+    }
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
