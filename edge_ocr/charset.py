@@ -1,12 +1,17 @@
 """The characters a recogniser can read, in class order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from edge_ocr.errors import ModelError
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.errors import ConfigError, ModelError
 
 BLANK = 0
 """Class of the CTC blank; the characters follow from class 1 on."""
+FORBIDDEN = -2.0
+"""Added to a class's probability, it makes every other class the better choice."""
 
 
 class Charset(Sequence[str]):
@@ -41,6 +46,20 @@ class Charset(Sequence[str]):
     def n_classes(self) -> int:
         """Classes of a CTC head for this charset: the characters and the blank."""
         return len(self) + 1
+
+    def class_bias(self, allowed: Collection[str]) -> NDArray[np.float32]:
+        """What keeps an arg-max over class probabilities to some characters and the blank.
+
+        Returns:
+            (n_classes,) float32: 0 for the blank and what is allowed, `FORBIDDEN` for the rest.
+
+        Raises:
+            ConfigError: a character that may occur is not in the charset.
+        """
+        unknown = sorted(set(allowed) - set(self._characters))
+        if unknown:
+            raise ConfigError(f"allowed: the model pack cannot read {''.join(unknown)!r}; leave these characters out")
+        return np.array([0.0, *(0.0 if c in allowed else FORBIDDEN for c in self._characters)], dtype=np.float32)
 
     @classmethod
     def from_file(cls, path: Path) -> "Charset":

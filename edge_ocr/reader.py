@@ -21,7 +21,7 @@ from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import OrientationSpec, Pack, load_pack
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
-from edge_ocr.recognition import LineReader, TimedReading, check_head, cut_line
+from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head, cut_line
 
 RETRY_BELOW = 0.75
 """A line with a lower score is looked at upside down too."""
@@ -107,28 +107,37 @@ class Reader:
         height, width = pixels.shape[:2]
         return Detection(width, height, tuple(found.quads), clock.timings_ms)
 
-    def recognize(self, image: NDArray[np.uint8] | str | Path, quads: Sequence[Quad]) -> Recognition:
+    def recognize(
+        self,
+        image: NDArray[np.uint8] | str | Path,
+        quads: Sequence[Quad],
+        *,
+        allowed: Sequence[Allowed] | None = None,
+    ) -> Recognition:
         """Read some lines of an image: the second half of `read`.
 
         Args:
             image: As for `read`.
             quads: (4, 2) float32 each, where the lines are, as `detect` found them or as somebody knows; may be none.
+            allowed: For each quad the only characters that decoding may choose from, None for all of the charset.
 
         Returns:
             One line for each quad, in their order; one without text where nothing is legible.
 
         Raises:
             ImageError: not such an array, or the file cannot be read.
+            ConfigError: an allowed character is not in the pack's charset.
         """
         pixels = _as_pixels(image)
+        allowed = [None] * len(quads) if allowed is None else allowed
         clock = _StageClock()
         with clock.stage("total"):
             with clock.stage("crop"):
                 crops = [self._cut(pixels, quad) for quad in quads]
             with clock.stage("recognize"):
-                readings = self._read_crops(crops, clock)
+                readings = self._read_crops(crops, allowed, clock)
             with clock.stage("orient"):
-                turned, readings = self._look_again(pixels, list(quads), crops, readings, clock)
+                turned, readings = self._look_again(pixels, list(quads), allowed, crops, readings, clock)
         lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
         return Recognition(tuple(lines), clock.timings_ms)
 
@@ -191,13 +200,15 @@ class Reader:
     def _cut(self, pixels: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
         return cut_line(pixels, quad, self.pack.manifest.recognizer.height)
 
-    def _read_crops(self, crops: Sequence[NDArray[np.uint8]], clock: "_StageClock") -> list[TimedReading]:
+    def _read_crops(
+        self, crops: Sequence[NDArray[np.uint8]], allowed: Sequence[Allowed], clock: "_StageClock"
+    ) -> list[TimedReading]:
         if len(crops) <= 1:
-            readings = [self._lines.read(crop) for crop in crops]
+            readings = [self._lines.read(crop, only) for crop, only in zip(crops, allowed, strict=True)]
         else:
             # Widest first: no stream is left with a long line at the end.
             order = sorted(range(len(crops)), key=lambda i: -crops[i].shape[1])
-            futures = {i: self._workers.submit(self._lines.read, crops[i]) for i in order}
+            futures = {i: self._workers.submit(self._lines.read, crops[i], allowed[i]) for i in order}
             readings = [futures[i].result() for i in range(len(crops))]
         clock.add("infer", sum(timed.infer_ms for timed in readings) / max(1, min(self._streams, len(crops))))
         return readings
@@ -206,6 +217,7 @@ class Reader:
         self,
         pixels: NDArray[np.uint8],
         quads: list[Quad],
+        allowed: Sequence[Allowed],
         crops: list[NDArray[np.uint8]],
         readings: list[TimedReading],
         clock: "_StageClock",
@@ -215,7 +227,8 @@ class Reader:
             return quads, readings
         doubtful = [i for i, timed in enumerate(readings) if timed.reading.score < RETRY_BELOW]
         turned = {i: quads[i][[2, 3, 0, 1]] for i in doubtful if self._judge.is_upside_down(crops[i])}
-        again = self._read_crops([self._cut(pixels, quad) for quad in turned.values()], clock)
+        crops = [self._cut(pixels, quad) for quad in turned.values()]
+        again = self._read_crops(crops, [allowed[i] for i in turned], clock)
         quads, readings = list(quads), list(readings)
         for (i, quad), timed in zip(turned.items(), again, strict=True):
             if timed.reading.score > readings[i].reading.score:

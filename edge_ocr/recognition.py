@@ -5,6 +5,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,11 @@ CUT_SEARCH = 0.25
 MIN_CONTENT_PX = 8
 MAX_CONTENT_PX = MAX_WARPED_PX
 """Widest crop. A line that would be wider, a thousand letters or a strip one pixel high, is squeezed."""
+MAX_KEPT_ALLOWED = 64
+"""Sets of allowed characters that are kept ready."""
+
+Allowed = frozenset[str] | None
+"""The characters that a line may hold; None: all of the charset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +57,37 @@ class LineReader:
         self._height = height
         self._widths = list(widths)
         self._charset = charset
+        self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
 
-    def read(self, crop: NDArray[np.uint8]) -> TimedReading:
+    def read(self, crop: NDArray[np.uint8], allowed: Allowed = None) -> TimedReading:
         """Read one line.
 
         Args:
             crop: (height, w, 3) uint8 of any width; one wider than the largest static width is read in parts.
+            allowed: The only characters that decoding may choose from.
 
         Returns:
-            Text "" and score 0 where nothing is legible.
+            Text "" and score 0 where nothing is legible. The score is that of the characters among all of the charset,
+            so a line of other characters scores low.
+
+        Raises:
+            ConfigError: an allowed character is not in the charset.
         """
+        class_bias = None if allowed is None else self._class_bias(allowed)
         if crop.shape[1] <= self._widths[-1]:
-            return self._read_part(crop)
-        parts = [self._read_part(part) for part in split_wide(crop, self._widths[-1])]
+            return self._read_part(crop, class_bias)
+        parts = [self._read_part(part, class_bias) for part in split_wide(crop, self._widths[-1])]
         infer_ms = sum(part.infer_ms for part in parts)
         legible = [part.reading for part in parts if part.reading.text]
         n_characters = sum(len(reading.text) for reading in legible)
         if not n_characters:
             return TimedReading(Reading("", 0.0), infer_ms)
         score = sum(reading.score * len(reading.text) for reading in legible) / n_characters
+        gap = " " if allowed is None or " " in allowed else ""
         text, char_scores = legible[0].text, legible[0].char_scores
         for reading in legible[1:]:
             # The space is ours, so it is as sure as the cut.
-            text, char_scores = f"{text} {reading.text}", (*char_scores, 1.0, *reading.char_scores)
+            text, char_scores = text + gap + reading.text, (*char_scores, *[1.0] * len(gap), *reading.char_scores)
         return TimedReading(Reading(text, score, char_scores), infer_ms)
 
     def warm_up(self) -> None:
@@ -81,10 +95,10 @@ class LineReader:
         for width in self._widths:
             self._read_part(np.full((self._height, width, 3), PAD, dtype=np.uint8))
 
-    def _read_part(self, crop: NDArray[np.uint8]) -> TimedReading:
+    def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None = None) -> TimedReading:
         padded = pad_crop(crop, self._widths)
         start = time.perf_counter()
-        classes, scores = self._network.infer(padded)
+        classes, scores = self._network.infer(padded, class_bias)
         infer_ms = (time.perf_counter() - start) * 1e3
         return TimedReading(decode_best_path(classes, scores, self._charset)[0], infer_ms)
 

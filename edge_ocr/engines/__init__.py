@@ -12,11 +12,13 @@ Arrays = tuple[NDArray[Any], ...]
 class CompiledNetwork(Protocol):
     """One network, ready for the input shapes of its profile. Safe to share between threads."""
 
-    def infer(self, input_NHWC: NDArray[np.uint8]) -> Arrays:
+    def infer(self, input_NHWC: NDArray[np.uint8], class_bias: NDArray[np.float32] | None = None) -> Arrays:
         """Run the network.
 
         Args:
             input_NHWC: (1, H, W, 3) uint8 BGR, of few distinct shapes: each is prepared when first met and kept.
+            class_bias: (C,) added to the probabilities that the network's arg-max chooses from; None adds nothing. Only
+                for networks with an arg-max.
 
         Returns:
             The outputs in the network's order, arrays of the caller's own.

@@ -25,10 +25,13 @@ from edge_ocr.errors import ModelError
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino as ov  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
 
 MAX_SHAPES = 32
 """Compiled shapes kept per network; the one unused for longest goes first."""
 ANY_WIDTH = -1
+IMAGE_INPUT, BIAS_INPUT = 0, 1
+"""Inputs of a network with a folded arg-max; others have the image only."""
 CACHE_ENV = "EDGE_OCR_CACHE"
 
 log = logging.getLogger(__name__)
@@ -96,21 +99,19 @@ class OpenVinoNetwork:
         self._model = model
         self._config = config
         self._path = path
+        self._n_classes = add_class_bias(model)
         self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[int, ...], _CompiledShape] = OrderedDict()
 
     def head_classes(self) -> int | None:
         """Classes of the arg-max folded into the graph; see `CompiledNetwork.head_classes`."""
-        for node in self._model.get_ops():
-            if node.get_type_name() == "TopK":
-                return int(node.input(0).get_partial_shape()[-1].get_length())
-        return None
+        return self._n_classes
 
-    def infer(self, input_NHWC: NDArray[np.uint8]) -> Arrays:
+    def infer(self, input_NHWC: NDArray[np.uint8], class_bias: NDArray[np.float32] | None = None) -> Arrays:
         """Run the network; see `CompiledNetwork.infer`."""
         n, height, width, channels = input_NHWC.shape
         shape = (n, height, ANY_WIDTH if self._free_width else width, channels)
-        return self._for_shape(shape).infer(input_NHWC)
+        return self._for_shape(shape).infer(input_NHWC, class_bias)
 
     def describe(self) -> dict[str, Any]:
         """What really runs, as OpenVINO reports it of a compiled shape."""
@@ -153,19 +154,57 @@ class _CompiledShape:
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         self.compiled = compiled
+        has_bias = len(compiled.inputs) > BIAS_INPUT
+        self._no_bias = ov.Tensor(np.zeros(compiled.inputs[BIAS_INPUT].shape, np.float32)) if has_bias else None
         self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
 
-    def infer(self, input_NHWC: NDArray[np.uint8]) -> Arrays:
+    def infer(self, input_NHWC: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> Arrays:
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
-            request = self.compiled.create_infer_request()
+            request = self._create_request()
         try:
-            request.infer([ov.Tensor(np.require(input_NHWC, requirements=["C", "W"]), shared_memory=True)])
+            if class_bias is not None:
+                request.set_input_tensor(BIAS_INPUT, _as_tensor(class_bias))
+            request.infer({IMAGE_INPUT: _as_tensor(input_NHWC)})
             # Copies: the request's own buffers belong to whoever takes it next.
             return tuple(tensor.data.copy() for tensor in request.output_tensors)
         finally:
+            if class_bias is not None:
+                request.set_input_tensor(BIAS_INPUT, self._no_bias)
             self._idle.put(request)
+
+    def _create_request(self) -> ov.InferRequest:
+        """A request that adds nothing to the classes until told to; setting that once costs later calls nothing."""
+        request = self.compiled.create_infer_request()
+        if self._no_bias is not None:
+            request.set_input_tensor(BIAS_INPUT, self._no_bias)
+        return request
+
+
+def _as_tensor(array: NDArray[Any]) -> ov.Tensor:
+    return ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
+
+
+def add_class_bias(model: ov.Model) -> int | None:
+    """Give a network with a folded arg-max a second input, in place: (C,) float32 added to what it chooses from.
+
+    Added after the softmax, so that an allowed character keeps the probability that the network gave it, and a text of
+    other characters gets the low score it deserves. Costs nothing that can be measured beside the head.
+
+    Returns:
+        Classes of the arg-max; None for a network without one, which stays as it is.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() == "TopK":
+            probs = node.input_value(0)
+            n_classes = int(probs.get_partial_shape()[-1].get_length())
+            bias = ops.parameter([n_classes], np.float32, name="class_bias")
+            node.input(0).replace_source_output(ops.add(probs, bias).output(0))
+            model.add_parameters([bias])
+            model.validate_nodes_and_infer_types()
+            return n_classes
+    return None
 
 
 def model_cache_folder() -> Path | None:

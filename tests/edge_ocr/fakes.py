@@ -18,11 +18,13 @@ class FakeNetwork:
 
     def __init__(self, answer: Callable[[Image], Arrays], n_classes: int | None = None) -> None:
         self.shown: list[Image] = []
+        self.biases: list[NDArray[np.float32] | None] = []
         self._answer = answer
         self._n_classes = n_classes
 
-    def infer(self, input_NHWC: Image) -> Arrays:
+    def infer(self, input_NHWC: Image, class_bias: NDArray[np.float32] | None = None) -> Arrays:
         self.shown.append(input_NHWC)
+        self.biases.append(class_bias)
         return self._answer(input_NHWC)
 
     def head_classes(self) -> int | None:

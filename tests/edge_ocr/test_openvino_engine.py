@@ -108,6 +108,27 @@ def test_what_really_runs_is_described(network: OpenVinoNetwork) -> None:
     assert (facts["threads"], facts["streams"], facts["pinning"]) == (1, 1, False)
 
 
+def test_a_class_bias_changes_what_the_arg_max_chooses_and_nothing_after_it(tmp_path: Path) -> None:
+    ov.save_model(toy_model(with_head=True), tmp_path / "head.xml")
+    network = OpenVinoEngine(**OPTIONS).load(tmp_path / "head.xml", streams=1)
+    given = np.array([[[[30, 20, 10]]]], dtype=np.uint8)
+    bias = np.array([-25, 0, 0], dtype=np.float32)
+    chosen = [int(network.infer(given, class_bias)[0].item()) for class_bias in (None, bias, None, bias * 0)]
+    assert chosen == [0, 1, 0, 0]
+
+
+def test_threads_with_different_class_biases_get_their_own_choice(tmp_path: Path) -> None:
+    ov.save_model(toy_model(with_head=True), tmp_path / "head.xml")
+    network = OpenVinoEngine(**OPTIONS).load(tmp_path / "head.xml", streams=1)
+    biases = [None, *np.eye(3, dtype=np.float32) * 300]
+
+    def choose(i: int) -> int:
+        return int(network.infer(np.array([[[[30, 20, 10]]]], dtype=np.uint8), biases[i % 4])[0].item())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(choose, range(100))) == [0, 0, 1, 2] * 25
+
+
 def test_a_head_tells_its_classes(tmp_path: Path, network: OpenVinoNetwork) -> None:
     ov.save_model(toy_model(with_head=True), tmp_path / "head.xml")
     assert OpenVinoEngine(**OPTIONS).load(tmp_path / "head.xml", streams=1).head_classes() == 3

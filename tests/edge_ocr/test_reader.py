@@ -90,6 +90,17 @@ def test_single_lines_are_read_as_they_are_asked_for(reader: Reader, notice: Ima
     assert reader.recognize(notice, []).lines == ()
 
 
+@pytest.mark.parametrize("turn", [pytest.param(None, id="upright"), pytest.param(cv2.ROTATE_180, id="on its head")])
+def test_each_line_is_read_with_the_characters_it_may_hold(reader: Reader, notice: Image, turn: int | None) -> None:
+    image = notice if turn is None else np.asarray(cv2.rotate(notice, turn), np.uint8)
+    quads = reader.detect(image).quads
+    allowed = [frozenset("0123456789"), frozenset("Counter 5"), None][:: 1 if turn is None else -1]
+    digits, counter, free = reader.recognize(image, quads, allowed=allowed).lines[:: 1 if turn is None else -1]
+    assert set(digits.text) <= set("0123456789")
+    assert digits.score < counter.score
+    assert (counter.text, free.text) == ("Counter 5", "please wait")
+
+
 def test_every_character_has_its_confidence(reader: Reader, notice: Image) -> None:
     for line in reader.read(notice).lines:
         assert len(line.char_scores) == len(line.text)

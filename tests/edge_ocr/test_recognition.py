@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from edge_ocr.charset import Charset
 from edge_ocr.engines import Arrays
-from edge_ocr.errors import ModelError
+from edge_ocr.errors import ConfigError, ModelError
 from edge_ocr.geometry import image_quad
 from edge_ocr.recognition import (
     MAX_CONTENT_PX,
@@ -163,3 +163,37 @@ def test_a_head_is_accepted(n_classes: int | None) -> None:
 def test_a_head_that_does_not_fit_the_charset_is_refused() -> None:
     with pytest.raises(ModelError, match=r"has 3 characters, the recogniser's head 9 classes; the head must have 4"):
         check_head(9, CHARSET)
+
+
+def test_decoding_chooses_from_the_allowed_characters_only() -> None:
+    probs = np.array([[0.1, 0.6, 0.3, 0.0], [0.1, 0.8, 0.1, 0.0], [0.9, 0.1, 0.0, 0.0]], dtype=np.float32)
+    network = FakeNetwork(lambda tensor: (np.ones((1, 1), np.int32), np.ones((1, 1), np.float32)))
+    reader = line_reader(network)
+    reader.read(crop_of(10))
+    reader.read(crop_of(10), allowed=frozenset("bc"))
+    assert network.biases[0] is None
+    bias = network.biases[1]
+    assert bias is not None
+    assert (probs + bias).argmax(axis=1).tolist() == [2, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_bias_never_lets_a_forbidden_class_win(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    charset = Charset("abcdefgh")
+    allowed = frozenset(rng.choice(list(charset), size=seed, replace=False).tolist())
+    probs = rng.dirichlet(np.full(charset.n_classes, 0.05), size=200).astype(np.float32)
+    best = (probs + charset.class_bias(allowed)).argmax(axis=1)
+    assert {charset[i - 1] for i in best if i} <= allowed
+
+
+def test_the_parts_of_a_wide_line_are_joined_without_a_space_where_none_is_allowed() -> None:
+    network = FakeNetwork(one_letter_a_mark)
+    crop = marked(200, 8, 190)
+    assert line_reader(network).read(crop).reading.text == "a a"
+    assert line_reader(network).read(crop, allowed=frozenset("a")).reading.text == "aa"
+
+
+def test_an_allowed_character_that_the_charset_lacks_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cannot read 'Ж'"):
+        line_reader(FakeNetwork(one_letter_a_mark)).read(crop_of(10), allowed=frozenset("aЖ"))
