@@ -294,13 +294,6 @@ def open_configured_capture(
     Raises:
         SourceError: the source names none.
     """
-    source = open_source(config.source, realtime=realtime)
     policy = "latest" if realtime and config.policy is None else config.effective_policy
-    return CaptureThread(
-        name,
-        source,
-        policy,
-        config.ignore,
-        on_state,
-        reopen=lambda: open_source(config.source, realtime=realtime),
-    )
+    source = open_source(config.source, realtime=realtime, every=policy == "every")
+    return CaptureThread(name, source, policy, config.ignore, on_state)

@@ -12,9 +12,9 @@ class Backoff:
         self._draw = draw
         self._limit_s = FIRST_BACKOFF_S
 
-    def next_s(self) -> float:
-        """How long to wait before the next attempt."""
-        wait_s = self._draw() * self._limit_s
+    def next_s(self, max_s: float = MAX_BACKOFF_S) -> float:
+        """How long to wait before the next attempt, `max_s` at most."""
+        wait_s = self._draw() * min(self._limit_s, max_s)
         self._limit_s = min(2 * self._limit_s, MAX_BACKOFF_S)
         return wait_s
 

@@ -20,9 +20,11 @@ from runtime.events import (
     VisibleLine,
     rfc3339,
 )
-from runtime.frames import Frame
+from runtime.frames import CameraFault, Frame
 from runtime.tracking import Tracker, TrackEvent
 
+LOST_AFTER_S = 15.0
+"""Without a frame from a camera that is not there for this long, its texts end: longer than a short outage takes."""
 EVENT_STAGES = ("detect", "crop", "orient", "recognize")
 """Stages of `Page.timings_ms` that an event repeats."""
 
@@ -59,6 +61,11 @@ class Capture(Protocol):
     @property
     def reason(self) -> str | None:
         """Why."""
+        ...
+
+    @property
+    def fault(self) -> CameraFault | None:
+        """The kind of fault that keeps frames from coming, if it is known."""
         ...
 
 
@@ -144,12 +151,18 @@ class Camera:
             ),
         )
 
+    def is_lost(self) -> bool:
+        """Whether the camera has been away for so long that what it showed last says nothing about now."""
+        age_s = self.capture.stats().frame_age_s
+        return self.capture.state in {"stalled", "reconnecting", "failed"} and (age_s or 0.0) > LOST_AFTER_S
+
     def status(self) -> CameraStatus:
         """Whether frames come."""
         stats = self.capture.stats()
         return CameraStatus(
             state=self.capture.state,
             reason=self.capture.reason,
+            error=self.capture.fault,
             fps=_rounded(stats.fps, 2),
             frame_age_ms=_frame_age_ms(stats),
         )

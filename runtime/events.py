@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runtime.frames import CameraFault
 from runtime.topics import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -26,9 +27,9 @@ Size = tuple[int, int]
 """(width, height) in pixels."""
 
 EventType = Literal["begin", "update", "end"]
-EndReason = Literal["gone", "replaced", "stopped", "restart"]
+EndReason = Literal["gone", "replaced", "stopped", "restart", "camera_lost"]
 """gone: not seen any more; replaced: another text took its place; stopped: the node or source stopped; restart: ended
-by the node's next start after a crash."""
+by the node's next start after a crash; camera_lost: no frame came for so long that nobody knows whether it is there."""
 CameraState = Literal["streaming", "stalled", "reconnecting", "failed", "paused"]
 SpoolState = Literal["ok", "dropping", "full", "read-only", "failed"]
 """ok: every event is on the disk before it is sent; dropping: the spool is as large as it may be, the oldest events
@@ -119,6 +120,9 @@ class CameraStatus(Payload):
 
     state: CameraState
     reason: str | None = None
+    """For people: what is wrong, where, and how to mend it; never with credentials."""
+    error: CameraFault | None = None
+    """The same for machines, where the kind of the fault is known."""
     fps: Annotated[float, Field(ge=0)] | None = None
     """Frames a second arriving from the camera; null while none do."""
     frame_age_ms: Milliseconds | None = None

@@ -21,6 +21,9 @@ from runtime.frames import Frame
 from runtime.latency import LatencyRecorder
 from runtime.tracking import TrackEvent
 
+LOOK_EVERY_S = 1.0
+"""Between two looks for cameras that are away."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,10 +84,12 @@ class FrameLoop:
         self._stopping = stopping
         self._on_changes = on_changes
         self._next_camera = 0
+        self._next_look_s = 0.0
 
     def run(self) -> None:
         """Take frames and read them, until told to stop or until nothing comes any more."""
         while not self._stopping.is_set():
+            self._end_lost_texts()
             taken = self._next_frame()
             if taken is not None:
                 self._guarded_process(*taken)
@@ -96,6 +101,16 @@ class FrameLoop:
         if not camera.is_finished:
             camera.is_finished = True
             self._on_changes(camera, camera.tracker.finish(), time.monotonic(), None)
+
+    def _end_lost_texts(self) -> None:
+        """End what cameras showed that have been away for long: nobody knows whether it is still there."""
+        now_s = time.monotonic()
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + LOOK_EVERY_S
+        for camera in self._cameras:
+            if camera.is_lost():
+                self._on_changes(camera, camera.tracker.finish("camera_lost"), now_s, None)
 
     def _next_frame(self) -> tuple[Camera, Frame] | None:
         """The frame of the camera whose turn it is, or of the next one that has one; waits a little for the first."""

@@ -13,14 +13,19 @@ class LatestFrameSlot:
         self._frame: Frame | None = None
         self._is_closed = False
 
-    def put(self, frame: Frame) -> bool:
-        """Put a frame in, over the one that is there; True if one was overwritten."""
+    def put(self, frame: Frame) -> str | None:
+        """Put a frame in, over the one that is there.
+
+        Returns:
+            Why a frame was lost, this one or the one before: overwritten or stopped; None when none was.
+        """
         with self._changed:
+            if self._is_closed:
+                return "stopped"
             was_full = self._frame is not None
-            if not self._is_closed:
-                self._frame = frame
-                self._changed.notify_all()
-            return was_full
+            self._frame = frame
+            self._changed.notify_all()
+            return "overwritten" if was_full else None
 
     def put_when_empty(self, frame: Frame) -> bool:
         """Wait until the last frame was taken, and put this one in; False if the slot was closed meanwhile."""
@@ -39,6 +44,10 @@ class LatestFrameSlot:
             frame, self._frame = self._frame, None
             self._changed.notify_all()
             return frame
+
+    def clear(self) -> bool:
+        """Throw the frame away; True if there was one."""
+        return self.take(0) is not None
 
     def close(self) -> None:
         """No more frames; the one that is in can still be taken."""

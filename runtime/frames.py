@@ -1,10 +1,19 @@
 """A frame and where frames come from: the seam between cameras and the rest."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+CameraFault = Literal[
+    "auth", "not_found", "timeout", "codec", "tls", "refused", "unreachable", "device", "ended", "process"
+]
+"""Why no picture comes. auth: user or password refused; not_found: no stream at that path; timeout: no answer or frame
+in time; codec: video that cannot be decoded; tls: no secure connection; refused: nobody listens at that port;
+unreachable: no way to that host; device: a local camera is missing, forbidden, taken or gone; ended: the camera ended
+the stream; process: the process that reads it failed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +33,7 @@ class Frame:
 
 
 class Source(Protocol):
-    """Where frames come from. A child process can satisfy this as well as a thread.
+    """Where frames come from.
 
     `read` blocks until the next frame. A live source (`is_live`) delivers at its own rate and must be drained; the
     others (files, folders) can wait.
@@ -63,4 +72,17 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release everything; harmless when not open."""
+        ...
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """What a source can do besides when it is read by a process of its own; for any thread."""
+
+    def cancel(self) -> None:
+        """Make an `open` or `read` that waits fail at once."""
+        ...
+
+    def losses(self) -> Mapping[str, int]:
+        """Frames decoded that `read` never gave, by cause, since the start."""
         ...

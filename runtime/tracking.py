@@ -23,7 +23,7 @@ from runtime.matching import Floats, Places, displacement, holds, intersections,
 from runtime.voting import SettledText, TextVote
 
 Quad = NDArray[np.float32]
-EndReason = Literal["gone", "replaced", "stopped"]
+EndReason = Literal["gone", "replaced", "stopped", "camera_lost"]
 
 IN_PLACE_IOU = 0.5
 """Overlap at which a line is at a track's place whatever it reads, if their widths are alike."""
@@ -145,9 +145,9 @@ class Tracker:
             events += self._settle(track)
         return events
 
-    def finish(self) -> list[TrackEvent]:
-        """End every published text: the camera stops."""
-        events = [_event("end", track, reason="stopped") for track in self._published()]
+    def finish(self, reason: EndReason = "stopped") -> list[TrackEvent]:
+        """End every published text: the camera stops, or nothing was seen of it for too long."""
+        events = [_event("end", track, reason=reason) for track in self._published()]
         self._tracks.clear()
         return events
 

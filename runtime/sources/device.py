@@ -1,13 +1,14 @@
-"""A local camera: USB or built in, through Video4Linux."""
+"""A local camera: USB or built in, through Video4Linux. Runs in a process of its own."""
 
 import os
 from pathlib import Path
 
 import cv2
 
-from edge_ocr.errors import SourceError
 from runtime.frames import Frame
-from runtime.sources.opencv import OpenCvSource
+from runtime.sources.faults import CameraError
+from runtime.sources.opencv import OpenCvSource, talk
+from runtime.sources.spec import device_path
 
 WANTED_WIDTH, WANTED_HEIGHT = 1280, 720
 """Asked of the camera, which may give its nearest size; the default of most is 640 x 480, too small for text."""
@@ -20,23 +21,20 @@ class DeviceSource(OpenCvSource):
     is_live = True
 
     def __init__(self, spec: str) -> None:
-        super().__init__(f"/dev/video{int(spec)}" if spec.isdecimal() else spec)
+        super().__init__(device_path(spec))
 
     def open(self) -> None:
         """Open the device.
 
         Raises:
-            SourceError: it is missing, forbidden, taken, or not a camera.
+            CameraError: it is taken, or not a camera.
         """
-        device = Path(self._spec)
-        if not device.exists():
-            present = ", ".join(str(path) for path in sorted(Path("/dev").glob("video*"))) or "none"
-            raise SourceError(f"{device}: no such camera; plugged in are: {present}")
-        if not os.access(device, os.R_OK | os.W_OK):
-            raise SourceError(f"{device}: no permission; add the user to the group 'video' and log in anew")
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(READ_TIMEOUT_MS // 1000))
+        talk()
         if not self._open_capture(self._spec, cv2.CAP_V4L2):
-            raise SourceError(f"{device}: gives no pictures; another program may be using it, or it is not a camera")
+            raise CameraError(
+                "device", f"{self._spec}: gives no pictures; another program may be using it, or it is not a camera"
+            )
         assert self._capture is not None
         # MJPEG first: uncompressed, USB 2 carries 720p at 10 frames a second or less.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
@@ -47,10 +45,10 @@ class DeviceSource(OpenCvSource):
         """The next frame; a damaged one is passed over.
 
         Raises:
-            SourceError: the camera is gone, or gives no frame in time.
+            CameraError: the camera is gone, or gives no frame in time.
         """
         frame = self._next_good_frame()
         if frame is not None:
             return frame
         gone = "" if Path(self._spec).exists() else " (unplugged)"
-        raise SourceError(f"{self._spec}: no more frames{gone}")
+        raise CameraError("device", f"{self._spec}: no more frames{gone}")

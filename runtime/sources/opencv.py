@@ -1,4 +1,4 @@
-"""What every source read through OpenCV shares: opening quietly, decoding, closing."""
+"""What every source read through OpenCV shares: opening, decoding, closing."""
 
 import os
 import time
@@ -23,6 +23,8 @@ class OpenCvSource:
         self._capture: cv2.VideoCapture | None = None
         self._next_index = 0
         self._nominal_fps: float | None = None
+        self.n_damaged = 0
+        """Frames that could not be decoded since it was opened."""
 
     @property
     def nominal_fps(self) -> float | None:
@@ -36,9 +38,8 @@ class OpenCvSource:
             self._capture = None
 
     def _open_capture(self, target: str | int, backend: int, parameters: Sequence[int] = ()) -> bool:
-        """Open quietly; False if OpenCV cannot."""
+        """Open; False if OpenCV cannot."""
         self.close()
-        silence()
         try:
             capture = cv2.VideoCapture(target, backend, list(parameters))
         except cv2.error:
@@ -49,7 +50,7 @@ class OpenCvSource:
         fps = float(capture.get(cv2.CAP_PROP_FPS))
         self._nominal_fps = fps if 0 < fps <= MAX_FPS else None
         self._capture = capture
-        self._next_index = 0
+        self._next_index = self.n_damaged = 0
         return True
 
     def _grab(self) -> bool:
@@ -83,6 +84,7 @@ class OpenCvSource:
             image = self._retrieve()
             if image is not None:
                 return Frame(image, index, ts, arrival_s=time.monotonic(), decode_ms=ms_since(grabbed_s))
+            self.n_damaged += 1
         return None
 
     @property
@@ -95,6 +97,12 @@ def silence() -> None:
     """Keep OpenCV and FFmpeg from writing to stderr: they print URLs with the password in them."""
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # AV_LOG_QUIET; read once, when FFmpeg is first used
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def talk() -> None:
+    """Let FFmpeg tell on stderr why a stream does not open: in the process of a camera somebody listens to it."""
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "24"  # AV_LOG_WARNING: an HTTP status is one
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def ms_since(started_s: float) -> float:

@@ -46,6 +46,11 @@ def is_live_spec(spec: str) -> bool:
     return kind_of(spec) in {"testcard", "device", "stream"}
 
 
+def device_path(spec: str) -> str:
+    """The path of a local camera, which may be named by its number."""
+    return f"/dev/video{int(spec)}" if spec.isdecimal() else spec
+
+
 def resolve_spec(spec: str, folder: Path) -> str:
     """The text with a relative file name starting at `folder`; anything else as it is.
 

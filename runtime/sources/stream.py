@@ -1,28 +1,29 @@
-"""A network camera: RTSP, or HTTP (MJPEG and the like), through FFmpeg."""
+"""A network camera: RTSP, or HTTP (MJPEG and the like), through FFmpeg. Runs in a process of its own."""
 
 import os
-import socket
 import time
-from urllib.parse import urlsplit
 
 import cv2
 
-from edge_ocr.errors import SourceError
 from runtime.frames import Frame
 from runtime.redact import redact
-from runtime.sources.opencv import OpenCvSource, ms_since
+from runtime.sources.faults import CameraError
+from runtime.sources.opencv import OpenCvSource, ms_since, talk
 
-CONNECT_TIMEOUT_S = 5.0
-OPEN_TIMEOUT_MS = 10_000
-READ_TIMEOUT_MS = 10_000
-DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-FFMPEG_OPTIONS = "rtsp_transport;tcp"
-"""Over UDP a lost packet smears the picture. Not `fflags;nobuffer`: the options hold for the whole process, and files
-then lose their first frame; what FFmpeg buffers at the start is drained anyway, as nobody waits between reads."""
+OPEN_TIMEOUT_MS = 15_000
+"""For the first picture too: a camera may give one every ten seconds."""
+READ_TIMEOUT_MS = 60_000
+"""For those who only read; `runtime.capture` knows the camera's rate, and is faster."""
+FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|fpsprobesize;0"
+"""Over UDP a lost packet smears the picture. The others: what FFmpeg looks at to know the stream is not played late
+(emgucv/emgucv#874), the decoder holds nothing back, and opening does not wait for 20 frames to guess the rate."""
 
 
 class StreamSource(OpenCvSource):
-    """A camera by its URL. The URL may hold a user and password; they are never shown."""
+    """A camera by its URL. The URL may hold a user and password; they are never shown.
+
+    OpenCV scales the frames of a stream that changes its resolution to the one it had when it was opened.
+    """
 
     is_live = True
 
@@ -35,9 +36,8 @@ class StreamSource(OpenCvSource):
         """Connect and wait for the stream.
 
         Raises:
-            SourceError: no connection, no answer in time, or no video at that address.
+            CameraError: no answer in time, or no video at that address; FFmpeg tells more on stderr.
         """
-        self._check_port()
         # OpenCV takes FFmpeg's options from the environment only.
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
         parameters = [
@@ -46,18 +46,17 @@ class StreamSource(OpenCvSource):
             *(cv2.CAP_PROP_N_THREADS, 1),  # every decoder thread holds one frame back
         ]
         started_s = time.monotonic()
+        talk()
         if not self._open_capture(self._spec, cv2.CAP_FFMPEG, parameters):
             if ms_since(started_s) >= OPEN_TIMEOUT_MS:
-                raise SourceError(f"{self.description}: connected, but no video within {OPEN_TIMEOUT_MS // 1000} s")
-            raise SourceError(
-                f"{self.description}: connected, but no video there; check the path, the user and the password"
-            )
+                raise CameraError("timeout", f"{self.description}: no video within {OPEN_TIMEOUT_MS // 1000} s")
+            raise CameraError("codec", f"{self.description}: connected, but no video that can be read; check the path")
 
     def read(self) -> Frame:
         """The next frame; a damaged one is passed over. `decode_ms` is only its conversion, see below.
 
         Raises:
-            SourceError: the stream ended, or gave no frame in time.
+            CameraError: the stream ended, or gave no frame in time.
         """
         started_s = time.monotonic()
         # FFmpeg waits for packets and decodes in one call, so the time of decoding cannot be told from the wait.
@@ -65,25 +64,5 @@ class StreamSource(OpenCvSource):
         if frame is not None:
             return frame
         if ms_since(started_s) >= READ_TIMEOUT_MS:
-            raise SourceError(f"{self.description}: no frame within {READ_TIMEOUT_MS // 1000} s")
-        raise SourceError(f"{self.description}: the stream ended")
-
-    def _check_port(self) -> None:
-        """Say why there is no connection, which OpenCV cannot.
-
-        OpenCV also lets only one source of a process open at a time: without this, a dead camera would hold up others.
-        """
-        parts = urlsplit(self._spec)  # `kind_of` has seen that it can be split
-        host, port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme.lower()]
-        try:
-            with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S) as connection:
-                if parts.scheme.lower() == "rtsp":
-                    connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
-                    connection.recv(4096)  # any answer will do; a camera that froze gives none
-        except TimeoutError as error:
-            raise SourceError(f"{self.description}: no answer within {CONNECT_TIMEOUT_S:.0f} s") from error
-        except socket.gaierror as error:
-            raise SourceError(f"{self.description}: the name {host} is not known") from error
-        except OSError as error:
-            reason = (error.strerror or "failed").lower()
-            raise SourceError(f"{self.description}: no connection to port {port} ({reason})") from error
+            raise CameraError("timeout", f"{self.description}: no frame within {READ_TIMEOUT_MS // 1000} s")
+        raise CameraError("ended", f"{self.description}: the stream ended")

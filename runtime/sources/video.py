@@ -9,7 +9,7 @@ import cv2
 
 from edge_ocr.errors import SourceError
 from runtime.frames import Frame
-from runtime.sources.opencv import OpenCvSource, ms_since
+from runtime.sources.opencv import OpenCvSource, ms_since, silence
 
 WHOLE = 0.9
 """A file that ends before this part of what it states was cut short."""
@@ -42,6 +42,7 @@ class VideoSource(OpenCvSource):
             path.open("rb").close()
         except OSError as error:
             raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+        silence()
         if not self._open_capture(str(path.absolute()), cv2.CAP_FFMPEG):
             raise SourceError(f"{path}: not a video that can be read; convert it, for example to H.264 in MP4")
         self._opened_ts = time.time()

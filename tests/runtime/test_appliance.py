@@ -29,6 +29,7 @@ from runtime.config import CameraConfig, KioskConfig
 from runtime.events import json_schema
 from runtime.frames import Frame
 from runtime.mqtt_session import MqttVersion
+from runtime.sources.faults import CameraError
 from tests.runtime.mqtt_tools import (
     PATIENCE_S,
     TAKEN_OVER,
@@ -258,6 +259,36 @@ def test_cameras_take_turns_and_a_dead_one_does_not_hurt_the_other(
     # Neither is read to its end while the other waits.
     first_half = reader.seen[:40]
     assert 0 < first_half.count(HELLO) < len(first_half)
+
+
+class LostSource(FakeSource):
+    """A live camera that gives its frames, and then is away for good."""
+
+    def __init__(self, codes: Sequence[int]) -> None:
+        super().__init__(codes)
+        self.is_live = True
+        self._is_away = False
+
+    def open(self) -> None:
+        if self._is_away:
+            raise CameraError("refused", "rtsp://cam/1: nobody listens")
+
+    def read(self) -> Frame | None:
+        if self._index == len(self.codes):
+            self._is_away = True
+            raise CameraError("ended", "rtsp://cam/1: the stream ended")
+        return super().read()
+
+
+def test_texts_of_a_camera_that_stays_away_end_and_its_status_says_why(
+    broker: EmbeddedBroker, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.camera.LOST_AFTER_S", 0.0)
+    with in_background(appliance(broker.port, cam0=LostSource([HELLO] * 5))):
+        wait_until(lambda: len(events_of(subscriber)) == 2)
+        assert [event["reason"] for event in events_of(subscriber)] == [None, "camera_lost"]
+        wait_until(lambda: json.loads(subscriber.payloads(topic("text"))[-1])["lines"] == [])
+        wait_until(lambda: json.loads(subscriber.payloads(topic("status"))[-1])["error"] == "refused")
 
 
 def test_a_run_whose_only_camera_fails_says_why(broker: EmbeddedBroker) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from edge_ocr.errors import SourceError
 from runtime.backoff import Backoff
-from runtime.capture import ABANDONED_AFTER_S, MAX_ABANDONED, CaptureThread
+from runtime.capture import CaptureThread
 from runtime.frame_slot import LatestFrameSlot
-from runtime.frames import Frame
+from runtime.frames import CameraFault, Frame
+from runtime.freshness import N_GAPS, Freshness
+from runtime.sources.faults import CameraError
 
 TIMEOUT_S = 10.0
 """Far more than anything here takes; nothing waits that long when all is well."""
@@ -64,6 +66,9 @@ class Bench:
         self.waits_s: list[float] = []
         self.states: SimpleQueue[tuple[str, str | None]] = SimpleQueue()
         self.seen: list[str] = []
+        self.use(source, **options)
+
+    def use(self, source: FakeSource, **options: object) -> None:
         defaults: dict[str, object] = {"policy": "every", "draw": lambda: 1.0, "wait": self._wait}
         self.capture = CaptureThread(
             "cam0",
@@ -99,7 +104,7 @@ def start(bench: Bench) -> Bench:
 
 def test_the_slot_keeps_the_newest_frame_and_says_when_one_was_lost() -> None:
     slot = LatestFrameSlot()
-    assert [slot.put(make_frame(index)) for index in range(3)] == [False, True, True]
+    assert [slot.put(make_frame(index)) for index in range(3)] == [None, "overwritten", "overwritten"]
     frame = slot.take(0)
     assert frame is not None
     assert frame.index == 2
@@ -113,6 +118,7 @@ def test_a_closed_slot_still_gives_its_last_frame() -> None:
     assert [slot.is_drained, slot.take(TIMEOUT_S) is None, slot.is_drained] == [False, False, True]
     assert slot.take(TIMEOUT_S) is None
     assert slot.put_when_empty(make_frame(1)) is False
+    assert slot.put(make_frame(1)) == "stopped"
 
 
 def test_backoff_doubles_to_a_minute_and_starts_again_when_reset() -> None:
@@ -175,9 +181,7 @@ def test_good_frames_make_the_next_waits_short_again() -> None:
         return make_frame(0)
 
     outages = FakeSource([OSError("a")], [OSError("b")], [later, SourceError("c")], [None])
-    bench.capture = CaptureThread(
-        "cam0", outages, "every", clock=lambda: bench.now_s, wait=bench._wait, draw=lambda: 1.0
-    )
+    bench.use(outages)
     start(bench).frames()
     assert bench.waits_s == [1, 2, 1]
 
@@ -235,25 +239,52 @@ class StuckRead:
 
 
 @pytest.mark.parametrize(
-    ("fps", "limit_s"),
-    [pytest.param(10.0, 5.0, id="five seconds"), pytest.param(0.5, 10.0, id="five frames of a slow camera")],
+    ("gap_s", "limit_s"),
+    [
+        pytest.param(0.1, 5.0, id="five seconds"),
+        pytest.param(2.0, 10.0, id="five gaps of a slow camera"),
+        pytest.param(10.0, 50.0, id="five gaps of a very slow camera"),
+    ],
 )
-def test_a_camera_without_frames_is_stalled_until_the_next_one(fps: float, limit_s: float) -> None:
+def test_a_camera_is_stalled_after_a_silence_that_is_long_for_it(gap_s: float, limit_s: float) -> None:
+    bench = Bench(FakeSource())
+
+    def after_a_gap() -> Frame:
+        bench.now_s += gap_s
+        return make_frame(0)
+
     stuck = StuckRead(make_frame(1))
-    bench = start(Bench(FakeSource([make_frame(0), stuck, None], fps=fps)))
-    assert bench.capture.next_frame(TIMEOUT_S) is not None
+    bench.use(FakeSource([*[after_a_gap] * (N_GAPS + 1), stuck, None]), policy="latest")
+    start(bench)
     assert stuck.began.wait(TIMEOUT_S)
     bench.now_s += limit_s
     bench.capture.check_freshness()
     assert bench.capture.state == "streaming"
     bench.now_s += 1
     bench.capture.check_freshness()
-    assert (bench.capture.state, bench.capture.stats().stalls) == ("stalled", 1)
+    assert (bench.capture.state, bench.capture.fault, bench.capture.stats().stalls) == ("stalled", "timeout", 1)
     assert bench.capture.stats().fps is None
-    assert bench.capture.stats().frame_age_s == limit_s + 1
+    assert bench.capture.stats().frame_age_s == pytest.approx(limit_s + 1)
     stuck.let_go.set()
-    assert bench.frames() == [1]
+    bench.capture._threads[-1].join(TIMEOUT_S)
     assert bench.reported() == ["streaming", "stalled", "streaming"]
+
+
+def test_a_burst_at_the_start_does_not_make_a_slow_camera_look_stalled() -> None:
+    freshness = Freshness()
+    for now_s in (0.0, 0.01, 0.02, 10.0):
+        freshness.add(now_s)
+        assert freshness.stalled_after_s >= 30
+    assert freshness.stalled_after_s == pytest.approx(50, abs=0.2)
+
+
+def test_an_outage_is_no_gap_between_frames() -> None:
+    freshness = Freshness()
+    for now_s in range(N_GAPS + 1):
+        freshness.add(now_s / 10)
+    freshness.interrupt()
+    freshness.add(1000.0)
+    assert (freshness.stalled_after_s, freshness.fps) == (5.0, None)
 
 
 def test_a_consumer_that_takes_its_time_stalls_nothing() -> None:
@@ -265,34 +296,77 @@ def test_a_consumer_that_takes_its_time_stalls_nothing() -> None:
     assert bench.frames() == [1]
 
 
-def test_a_read_that_never_returns_is_abandoned_for_a_new_source() -> None:
-    stuck = StuckRead(make_frame(99))
-    old, new = FakeSource([make_frame(0), stuck]), FakeSource([make_frame(1), None])
-    bench = start(Bench(old, reopen=lambda: new))
-    assert bench.capture.next_frame(TIMEOUT_S) is not None
-    assert stuck.began.wait(TIMEOUT_S)
-    bench.now_s += ABANDONED_AFTER_S + 1
+class CancellableSource(FakeSource):
+    """A source in a process of its own: a read that is stuck fails when it is cancelled."""
+
+    def __init__(self, *openings: Sequence[object], losses: dict[str, int] | None = None) -> None:
+        super().__init__(*openings)
+        self.cancelled = threading.Event()
+        self._losses = losses or {}
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def losses(self) -> dict[str, int]:
+        return self._losses
+
+    def stuck(self) -> Frame:
+        assert self.cancelled.wait(TIMEOUT_S)
+        raise CameraError("process", "killed")
+
+
+def test_a_read_that_never_returns_is_cancelled_and_the_camera_opened_anew() -> None:
+    source = CancellableSource()
+    began = threading.Event()
+
+    def stuck() -> Frame:
+        began.set()
+        return source.stuck()
+
+    source._openings = [[stuck], [make_frame(1), None]]
+    bench = start(Bench(source))
+    assert began.wait(TIMEOUT_S)
+    bench.now_s += 60
+    bench.capture.check_freshness()
+    assert not source.cancelled.is_set()
+    bench.now_s += 1
     bench.capture.check_freshness()
     assert bench.frames() == [1]
+    assert bench.states.get() == ("reconnecting", "fake: no frame for 61 s; opening it anew")
+
+
+def test_frames_that_a_process_lost_are_counted() -> None:
+    source = CancellableSource([make_frame(0), None], losses={"overwritten": 3, "damaged": 2})
+    bench = start(Bench(source))
+    assert bench.frames() == [0]
+    stats = bench.capture.stats()
+    assert (stats.frames_in, stats.frames_dropped) == (6, {"overwritten": 3, "damaged": 2})
+
+
+def test_a_frame_that_nobody_took_is_counted_when_the_camera_is_stopped() -> None:
+    stuck = StuckRead(make_frame(1))
+    bench = start(Bench(FakeSource([make_frame(0), stuck, None]), policy="latest"))
+    assert stuck.began.wait(TIMEOUT_S)
+    bench.capture.stop(0.0)
     stuck.let_go.set()
-    bench.capture.stop()
-    assert old.n_closed >= 1
-    assert bench.capture.stats().frames_in == 2  # the frame of the abandoned read came too late
+    bench.capture.stop(TIMEOUT_S)
+    assert bench.capture.next_frame(0.0) is None
+    stats = bench.capture.stats()
+    assert (stats.frames_in, stats.frames_dropped) == (2, {"stopped": 2})
 
 
-def test_a_camera_that_gets_stuck_again_and_again_is_given_up() -> None:
-    stuck = [StuckRead() for _ in range(MAX_ABANDONED + 1)]
-    sources = [FakeSource([read]) for read in stuck]
-    following = iter(sources[1:])
-    bench = start(Bench(sources[0], reopen=lambda: next(following)))
-    for read in stuck:
-        assert read.began.wait(TIMEOUT_S)
-        bench.now_s += ABANDONED_AFTER_S + 1
-        bench.capture.check_freshness()
-    assert bench.capture.state == "failed"
-    assert bench.capture.ended
-    for read in stuck:
-        read.let_go.set()
+@pytest.mark.parametrize(
+    ("fault", "waits_s"),
+    [
+        pytest.param("refused", [1, 2, 4, 5, 5], id="a camera that may return is looked for every few seconds"),
+        pytest.param("auth", [1, 2, 4, 8, 16], id="a wrong password is not tried so often that the account is locked"),
+    ],
+)
+def test_how_often_a_camera_is_tried_depends_on_its_fault(fault: CameraFault, waits_s: list[float]) -> None:
+    bench = start(Bench(FakeSource(*[[CameraError(fault, "no")]] * 5, [None])))
+    bench.frames()
+    assert bench.waits_s == waits_s
+    assert bench.capture.fault == fault
 
 
 def test_a_paused_camera_is_drained_and_its_frames_are_counted() -> None:
@@ -343,7 +417,7 @@ def test_the_rate_and_age_of_frames_are_known() -> None:
 
     stuck = StuckRead()
     source = FakeSource([after_100_ms] * 5 + [stuck])
-    bench.capture = CaptureThread("cam0", source, "latest", clock=lambda: bench.now_s)
+    bench.use(source, policy="latest")
     assert bench.capture.stats().frame_age_s is None
     start(bench)
     assert stuck.began.wait(TIMEOUT_S)
