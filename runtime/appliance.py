@@ -33,6 +33,7 @@ from runtime.events import (
     rfc3339,
 )
 from runtime.frame_loop import FrameLoop, PageReader
+from runtime.health import Progress
 from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
 from runtime.mqtt_session import MqttVersion
@@ -42,6 +43,7 @@ from runtime.tracking import Tracker, TrackerConfig, TrackEvent
 
 logger = logging.getLogger(__name__)
 
+TICK_S = 1.0
 METRICS_EVERY_S = 10.0
 STOP_TIMEOUT_S = 5.0
 """For the acknowledgements of what is left to be sent."""
@@ -112,8 +114,11 @@ class Appliance:
 
     # -- life
 
-    def run(self) -> None:
+    def run(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Read and publish until every source has ended or `stop` is called, then end in order.
+
+        Args:
+            on_tick: Called once a second from the thread that called us.
 
         Raises:
             SourceError: no camera ever gave a frame that could be read, and none will.
@@ -126,8 +131,12 @@ class Appliance:
             camera.capture.start()
         reading.start()
         try:
-            while not self._ended.wait(METRICS_EVERY_S):
-                self._publish_metrics()
+            publish_s = time.monotonic() + METRICS_EVERY_S
+            while not self._ended.wait(TICK_S):
+                on_tick()
+                if time.monotonic() >= publish_s:
+                    publish_s += METRICS_EVERY_S
+                    self._publish_metrics()
         finally:
             self._finish(reading)
         self._raise_failure()
@@ -149,6 +158,16 @@ class Appliance:
             connects=self._publisher.connects,
             latency_ms={name: StageLatency(**asdict(stage)) for name, stage in self.recorder.summary().items()},
         )
+
+    def progress(self) -> Progress:
+        """How long ago the inference thread and the publisher took their last turns."""
+        now_s = time.monotonic()
+        return Progress(inference_idle_s=now_s - self._loop.turned_s, publisher_idle_s=now_s - self._publisher.turned_s)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has us."""
+        return self._publisher.connected
 
     # -- the inference thread
 

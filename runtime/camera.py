@@ -1,5 +1,6 @@
 """One camera of the appliance: its frames, its tracks, and what is published about it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,7 @@ from runtime.events import (
     CameraStatus,
     CameraText,
     EventLatency,
+    EventType,
     Quad,
     TextEvent,
     VisibleLine,
@@ -88,6 +90,7 @@ class Camera:
         self.tracker = tracker
         self.frames_read = 0
         self.read_errors = 0
+        self.over_budget = 0
         self.last_error = ""
         self.last_ts: float | None = None
         """Capture time of the newest frame that was read."""
@@ -95,6 +98,7 @@ class Camera:
         self._origin = origin
         self._size: tuple[int, int] | None = None
         self._seq = 0
+        self._by_type: Counter[EventType] = Counter()
 
     def track(self, page: Page, frame: Frame) -> list[TrackEvent]:
         """What the texts of one frame change."""
@@ -108,6 +112,7 @@ class Camera:
         assert self._size is not None
         assert self.last_ts is not None
         self._seq += 1
+        self._by_type[change.type] += 1
         return TextEvent(
             type=change.type,
             node=self._origin.node,
@@ -175,7 +180,11 @@ class Camera:
             frames_read=self.frames_read,
             read_errors=self.read_errors,
             dropped=dict(stats.frames_dropped),
+            over_budget=self.over_budget,
+            reconnects=stats.reconnects,
+            stalls=stats.stalls,
             events=self._seq,
+            events_by_type=dict(self._by_type),
             state=self.capture.state,
             fps=_rounded(stats.fps, 2),
             frame_age_ms=_frame_age_ms(stats),

@@ -7,10 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -21,6 +18,8 @@ from pydantic import (
 
 from edge_ocr.errors import ConfigError
 from edge_ocr.yamlfile import and_more, describe_error, load_yaml_model
+from runtime.config_base import Config, FilePath
+from runtime.config_http import MetricsConfig, PreviewConfig
 from runtime.events import Name
 from runtime.redact import redact
 from runtime.sources.spec import is_live_spec, resolve_spec
@@ -40,26 +39,13 @@ OPTIONS = {
 Policy = Literal["latest", "every"]
 
 
-def _beside_file(path: Path, info: ValidationInfo) -> Path:
-    folder: Path = (info.context or {}).get("folder", Path())
-    return folder / path.expanduser()
-
-
 def _number_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
-FilePath = Annotated[Path, AfterValidator(_beside_file)]
-"""A path; a relative one starts at the folder of the configuration file."""
 Point = tuple[float, float]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 """Corners (x, y) in pixels of the frame."""
-
-
-class Config(BaseModel):
-    """A part of the configuration: immutable, unknown keys refused, values never quoted in pydantic's own errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class MqttConfig(Config):
@@ -209,8 +195,6 @@ def default_node() -> str:
 class KioskConfig(Config):
     """All of kiosk.yaml."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"preview", "metrics"})
-
     node: Name = Field(default_factory=default_node)
     """Name of this box, in every topic; the client id is `edge-ocr-<node>`."""
     profile: str = "auto"
@@ -220,6 +204,10 @@ class KioskConfig(Config):
     mqtt: MqttConfig = MqttConfig()
     spool: SpoolConfig = SpoolConfig()
     cameras: Annotated[dict[Name, CameraConfig], Field(min_length=1)]
+    metrics: MetricsConfig | None = None
+    """None: nothing listens."""
+    preview: PreviewConfig | None = None
+    """None: nothing listens."""
 
 
 def load_kiosk(path: str | Path) -> KioskConfig:

@@ -173,7 +173,12 @@ class CameraMetrics(Payload):
     """Frames on which reading failed with an error."""
     dropped: dict[str, Count]
     """Frames that were not read, by cause."""
+    over_budget: Count = 0
+    """Frames that took longer from arrival to the commit of their events than the profile's latency budget."""
+    reconnects: Count = 0
+    stalls: Count = 0
     events: Count
+    events_by_type: dict[EventType, Count] = {}
     state: CameraState
     fps: Annotated[float, Field(ge=0)] | None = None
     frame_age_ms: Milliseconds | None = None

@@ -36,6 +36,15 @@ class Named(Protocol):
         ...
 
 
+class Profile(Named, Protocol):
+    """A device profile, as far as the loop needs it."""
+
+    @property
+    def latency_budget_ms(self) -> float | None:
+        """What a frame may take from its arrival to the commit of its events; None: not stated."""
+        ...
+
+
 class PageReader(Protocol):
     """What reads a frame: `edge_ocr.Reader`."""
 
@@ -45,7 +54,7 @@ class PageReader(Protocol):
         ...
 
     @property
-    def profile(self) -> Named:
+    def profile(self) -> Profile:
         """The device profile."""
         ...
 
@@ -85,11 +94,14 @@ class FrameLoop:
         self._on_changes = on_changes
         self._next_camera = 0
         self._next_look_s = 0.0
+        self.turned_s = time.monotonic()
+        """When the loop took its last turn; it takes ten a second, or one a frame where frames take longer."""
 
     def run(self) -> None:
         """Take frames and read them, until told to stop or until nothing comes any more."""
         while not self._stopping.is_set():
             self._end_lost_texts()
+            self.turned_s = time.monotonic()
             taken = self._next_frame()
             if taken is not None:
                 self._guarded_process(*taken)
@@ -152,6 +164,8 @@ class FrameLoop:
         self._recorder.add_all(stages)
         latency = {name: stages.get(name, 0.0) for name in ("capture_wait", *EVENT_STAGES, "track")}
         self._on_changes(camera, changes, frame.arrival_s, latency)
+        budget_ms = self._reader.profile.latency_budget_ms
+        camera.over_budget += budget_ms is not None and (time.monotonic() - frame.arrival_s) * 1e3 > budget_ms
 
     def _all_ended(self) -> bool:
         """Whether no frame will come from any camera; the texts of a camera that ended end with it."""

@@ -6,8 +6,10 @@ rule of MLPerf Inference's load generator. Below that the number says more about
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from threading import Lock
 
 CAPACITY = 10_000
@@ -16,6 +18,8 @@ CONFIDENCE = 0.99
 """How sure an early-stopping estimate is to lie at or above the true percentile."""
 MIN_SAMPLES = {0.50: 2, 0.90: 64, 0.95: 130, 0.99: 662}
 """Samples from which a percentile is given. The three tails are `min_samples(percentile)`."""
+BUCKETS_MS = (1, 2.5, 5, 10, 25, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000, 10_000)
+"""Upper bounds of the histograms' buckets; one without a bound follows."""
 STAGES = (
     "decode",
     "capture_wait",
@@ -58,10 +62,20 @@ class StageSummary:
         return {name: None if value is None else round(value, 3) for name, value in asdict(self).items()}
 
 
+@dataclass(frozen=True, slots=True)
+class StageHistogram:
+    """All latencies of one stage since the start, counted by size."""
+
+    cumulative: tuple[tuple[float | None, int], ...]
+    """(upper bound in ms, samples at or below it) per bucket; the last has no bound and counts all."""
+    total_ms: float
+    """Sum of all samples."""
+
+
 class LatencyRecorder:
     """Collects latencies by stage from any number of threads.
 
-    Count, mean and maximum are exact; percentiles are those of the last `capacity` samples of each stage.
+    Count, mean, maximum and histogram are exact; percentiles are those of the last `capacity` samples of each stage.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -93,6 +107,16 @@ class LatencyRecorder:
             copies = [(name, stage.count, stage.total, stage.max, stage.in_order()) for name, stage in self._sorted()]
         # Sorting happens outside the lock: whoever records must not wait for whoever reports.
         return {name: _summarize(count, total, top, kept) for name, count, total, top, kept in copies}
+
+    def histograms(self) -> dict[str, StageHistogram]:
+        """One histogram per stage that has samples, in the order of `STAGES`."""
+        with self._lock:
+            return {
+                name: StageHistogram(
+                    tuple(zip((*BUCKETS_MS, None), accumulate(stage.buckets), strict=True)), stage.total
+                )
+                for name, stage in self._sorted()
+            }
 
     def table(self) -> str:
         """The summary as aligned text; only the header when nothing was recorded."""
@@ -210,6 +234,7 @@ class _Stage:
         self.count = 0
         self.total = 0.0
         self.max = -math.inf
+        self.buckets = [0] * (len(BUCKETS_MS) + 1)
         self._ring = array("d")
 
     def add(self, ms: float, capacity: int) -> None:
@@ -220,6 +245,7 @@ class _Stage:
         self.count += 1
         self.total += ms
         self.max = max(self.max, ms)
+        self.buckets[bisect_left(BUCKETS_MS, ms)] += 1
 
     def in_order(self) -> list[float]:
         oldest = self.count % len(self._ring)

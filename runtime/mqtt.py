@@ -150,6 +150,8 @@ class Publisher:
         self._said_stopped = False
         self._gave_up = False
         self._state = ""
+        self.turned_s = time.monotonic()
+        """When our thread last looked for something to do."""
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     # -- for the appliance
@@ -402,6 +404,7 @@ class Publisher:
         return "; check username and password under mqtt" if is_access else ""
 
     def _next_signal(self, timeout_s: float) -> Signal | None:
+        self.turned_s = time.monotonic()
         try:
             return self._inbox.get(timeout=max(timeout_s, 0.001))
         except Empty:

@@ -13,6 +13,7 @@ from runtime.appliance import Appliance, open_configured_capture
 from runtime.config import KioskConfig, config_from_options, load_kiosk
 from runtime.frame_loop import PageReader
 from runtime.spool_path import open_spool
+from runtime.service import Service
 
 USUAL_HW = (720, 1280)
 """(height, width) of frames that networks are compiled for before the first one comes."""
@@ -57,8 +58,9 @@ def run(args: argparse.Namespace, *, load_reader: LoadReader | None = None) -> i
         reader = (load_reader or load_warm_reader)(config.pack, config.profile)
         open_capture = functools.partial(open_configured_capture, realtime=args.realtime)
         appliance = Appliance(config, reader, open_capture=open_capture, outbox=spool)
-        signals.stop = appliance.stop
-        appliance.run()
+        service = Service(config, appliance)
+        signals.stop = service.stop
+        service.run()
     return 0
 
 

@@ -49,7 +49,7 @@ class FakeReader:
     """Reads what the first pixel says; raises on a `BAD` one."""
 
     pack = SimpleNamespace(name="toy")
-    profile = SimpleNamespace(name="test-cpu")
+    profile = SimpleNamespace(name="test-cpu", latency_budget_ms=None)
 
     def __init__(self) -> None:
         self.seen: list[int] = []

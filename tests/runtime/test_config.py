@@ -103,6 +103,17 @@ cameras:
             id="a camera's key of a later version",
         ),
         pytest.param(
+            "metrics: {listen: 9464}\ncameras: {cam0: {source: 0}}\n",
+            "kiosk.yaml:1: metrics.listen: should be text; put it in quotes",
+            id="a port without an address",
+        ),
+        pytest.param(
+            "preview: {listen: 'everywhere'}\ncameras: {cam0: {source: 0}}\n",
+            "kiosk.yaml:1: preview.listen: not an address to listen on; write 127.0.0.1:8080, [::1]:8080, "
+            "or 0.0.0.0:8080 for everybody",
+            id="an address without a port",
+        ),
+        pytest.param(
             "cameras:\n  cam0: {source: 0}\n  cam0: {source: 1}\n",
             "kiosk.yaml:3: cameras.cam0: duplicate key; it stands on line 2 already",
             id="a key that is there twice",

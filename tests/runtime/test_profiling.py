@@ -55,6 +55,7 @@ QUAD = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
 @dataclass(frozen=True)
 class Named:
     name: str
+    latency_budget_ms: float | None = None
 
 
 class FakeReader:
