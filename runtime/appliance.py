@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -108,9 +108,11 @@ class Appliance:
             backoff=backoff,
             version=mqtt_version,
         )
-        make = open_capture or open_configured_capture
-        self._cameras = [self._make_camera(name, camera, make) for name, camera in config.cameras.items()]
-        self._loop = FrameLoop(self._cameras, reader, self.recorder, self._stopping, self._commit)
+        self._open_capture = open_capture or open_configured_capture
+        self._last_seqs: dict[str, int] = {}
+        self._reload_requested = False
+        cameras = [self._make_camera(name, camera) for name, camera in config.cameras.items()]
+        self._loop = FrameLoop(cameras, reader, self.recorder, self._stopping, self._commit)
 
     # -- life
 
@@ -126,7 +128,7 @@ class Appliance:
         """
         reading = threading.Thread(target=self._read_until_stopped, name="inference", daemon=True)
         self._publisher.start()
-        for camera in self._cameras:
+        for camera in self._loop.cameras:
             self._announce(camera)
             camera.capture.start()
         reading.start()
@@ -153,7 +155,7 @@ class Appliance:
             boot_id=self._boot_id,
             ts=rfc3339(time.time()),
             uptime_s=round(time.monotonic() - self._started_s, 1),
-            cameras={camera.name: camera.metrics() for camera in self._cameras},
+            cameras={camera.name: camera.metrics() for camera in self._loop.cameras},
             outbox=OutboxMetrics(pending=counts.pending, sent=counts.sent, dropped=dict(counts.dropped)),
             connects=self._publisher.connects,
             latency_ms={name: StageLatency(**asdict(stage)) for name, stage in self.recorder.summary().items()},
@@ -168,6 +170,66 @@ class Appliance:
     def connected(self) -> bool:
         """Whether the broker has us."""
         return self._publisher.connected
+
+    # -- another configuration
+
+    def request_reload(self) -> None:
+        """Ask whoever runs us to read the configuration again; from any thread or signal handler."""
+        self._reload_requested = True
+
+    def take_reload_request(self) -> bool:
+        """Whether a reload was asked for since the last time we were asked."""
+        was_requested, self._reload_requested = self._reload_requested, False
+        return was_requested
+
+    def set_cameras(self, configs: Mapping[str, CameraConfig]) -> None:
+        """Add, change and remove cameras while running; those that stay as they are go on undisturbed.
+
+        Texts of a camera that is changed or removed end; events of a changed one are numbered on.
+
+        Raises:
+            SourceError: a source names none; nothing has changed then.
+            EdgeOcrError: the inference thread is busy for too long; nothing has changed then.
+        """
+        before = {camera.name: camera for camera in self._loop.cameras}
+        kept = {name for name in before if self._config.cameras[name] == configs.get(name)}
+        made = {name: self._make_camera(name, config) for name, config in configs.items() if name not in kept}
+        gone = [camera for name, camera in before.items() if name not in kept]
+
+        def swap() -> None:
+            for camera in gone:
+                self._loop.end_texts(camera)
+                self._last_seqs[camera.name] = camera.seq
+            for name, camera in made.items():
+                camera.count_on_from(self._last_seqs.get(name, 0))
+            self._loop.cameras = tuple(made.get(name) or before[name] for name in configs)
+
+        self._between_frames(swap)
+        self._config = self._config.model_copy(update={"cameras": dict(configs)})
+        self._stop_captures(gone)
+        for camera in gone:
+            if camera.name not in made:
+                self._publish_status(camera, CameraStatus(state="paused", reason="removed from the configuration"))
+        for camera in made.values():
+            self._announce(camera)
+            camera.capture.start()
+
+    def _between_frames(self, task: Callable[[], None]) -> None:
+        future = self._loop.between_frames(task)
+        try:
+            future.result(READ_STOP_S)
+        except TimeoutError:
+            if future.cancel():
+                raise EdgeOcrError(f"cameras: a frame is being read for over {READ_STOP_S:.0f} s; try again") from None
+            future.result()
+
+    def _stop_captures(self, cameras: Sequence[Camera]) -> None:
+        """Let sources go, all at once; a read that is stuck is left behind."""
+        deadline_s = time.monotonic() + INTAKE_STOP_S
+        for camera in cameras:
+            camera.capture.stop(0.0)
+        for camera in cameras:
+            camera.capture.stop(max(deadline_s - time.monotonic(), 0.0))
 
     # -- the inference thread
 
@@ -235,7 +297,7 @@ class Appliance:
     def _publish_metrics(self) -> None:
         self._outbox.tend()
         self._watch_spool()
-        for camera in self._cameras:
+        for camera in self._loop.cameras:
             self._publish_status(camera)
         self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
 
@@ -244,18 +306,16 @@ class Appliance:
     def _finish(self, reading: threading.Thread) -> None:
         """Stop the intake, finish the frame at hand, end all texts, send what is left, say goodbye."""
         self._stopping.set()
-        for camera in self._cameras:
+        for camera in self._loop.cameras:
             camera.capture.stop(0.0)
         reading.join(READ_STOP_S)
-        for camera in self._cameras:
+        for camera in self._loop.cameras:
             self._loop.end_texts(camera)
             if camera.capture.state != "failed":
                 self._publish_status(camera, CameraStatus(state="paused", reason="the node stopped"))
         self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
         self._publisher.stop(STOP_TIMEOUT_S)
-        deadline_s = time.monotonic() + INTAKE_STOP_S
-        for camera in self._cameras:
-            camera.capture.stop(max(deadline_s - time.monotonic(), 0.0))
+        self._stop_captures(self._loop.cameras)
 
     def _give_up(self, reason: str) -> None:
         """Another node has our id."""
@@ -268,20 +328,20 @@ class Appliance:
             raise self._failure
         if self._failure is not None:
             raise EdgeOcrError(f"stopped by an unexpected error: {self._failure}") from self._failure
-        if all(camera.capture.state == "failed" for camera in self._cameras):
-            raise SourceError("; ".join(f"{camera.name}: {camera.capture.reason}" for camera in self._cameras))
+        if all(camera.capture.state == "failed" for camera in self._loop.cameras):
+            raise SourceError("; ".join(f"{camera.name}: {camera.capture.reason}" for camera in self._loop.cameras))
 
     # -- making
 
-    def _make_camera(self, name: str, config: CameraConfig, make: OpenCapture) -> Camera:
+    def _make_camera(self, name: str, config: CameraConfig) -> Camera:
         origin = Origin(self._node, self._boot_id, self._reader.pack.name, self._reader.profile.name)
         tracker = Tracker(TrackerConfig(min_score=config.min_score, min_reads=config.min_reads))
-        capture = make(name, config, lambda state, reason: self._state_changed(name))
+        capture = self._open_capture(name, config, lambda state, reason: self._state_changed(name))
         return Camera(name, capture, tracker, origin)
 
     def _state_changed(self, name: str) -> None:
         """A capture tells of a new state, from its own thread."""
-        for camera in self._cameras:
+        for camera in self._loop.cameras:
             if camera.name == name and not self._stopping.is_set():
                 self._publish_status(camera)
 

@@ -100,6 +100,15 @@ class Camera:
         self._seq = 0
         self._by_type: Counter[EventType] = Counter()
 
+    @property
+    def seq(self) -> int:
+        """Number of the latest event, 0 before the first."""
+        return self._seq
+
+    def count_on_from(self, seq: int) -> None:
+        """Number events on from those of a camera that had our name before."""
+        self._seq = seq
+
     def track(self, page: Page, frame: Frame) -> list[TrackEvent]:
         """What the texts of one frame change."""
         self.frames_read += 1
@@ -183,7 +192,7 @@ class Camera:
             over_budget=self.over_budget,
             reconnects=stats.reconnects,
             stalls=stats.stalls,
-            events=self._seq,
+            events=self._by_type.total(),
             events_by_type=dict(self._by_type),
             state=self.capture.state,
             fps=_rounded(stats.fps, 2),

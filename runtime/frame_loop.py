@@ -10,6 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -87,13 +89,15 @@ class FrameLoop:
             stopping: Ends `run` after the frame at hand.
             on_changes: Commits what changed.
         """
-        self._cameras = cameras
+        self.cameras = tuple(cameras)
+        """Replaced as a whole, by the thread that runs; others may read it."""
         self._reader = reader
         self._recorder = recorder
         self._stopping = stopping
         self._on_changes = on_changes
         self._next_camera = 0
         self._next_look_s = 0.0
+        self._tasks: SimpleQueue[tuple[Callable[[], None], Future[None]]] = SimpleQueue()
         self.turned_s = time.monotonic()
         """When the loop took its last turn; it takes ten a second, or one a frame where frames take longer."""
 
@@ -102,11 +106,18 @@ class FrameLoop:
         while not self._stopping.is_set():
             self._end_lost_texts()
             self.turned_s = time.monotonic()
+            self._do_tasks()
             taken = self._next_frame()
             if taken is not None:
                 self._guarded_process(*taken)
             elif self._all_ended():
                 return
+
+    def between_frames(self, task: Callable[[], None]) -> "Future[None]":
+        """Have the thread that runs do something between two frames; the future is done when it is."""
+        future: Future[None] = Future()
+        self._tasks.put((task, future))
+        return future
 
     def end_texts(self, camera: Camera) -> None:
         """End what a camera still shows: no frame of it will come."""
@@ -120,15 +131,27 @@ class FrameLoop:
         if now_s < self._next_look_s:
             return
         self._next_look_s = now_s + LOOK_EVERY_S
-        for camera in self._cameras:
+        for camera in self.cameras:
             if camera.is_lost():
                 self._on_changes(camera, camera.tracker.finish("camera_lost"), now_s, None)
 
+    def _do_tasks(self) -> None:
+        while not self._tasks.empty():
+            task, future = self._tasks.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                task()
+            except Exception as error:
+                future.set_exception(error)
+            else:
+                future.set_result(None)
+
     def _next_frame(self) -> tuple[Camera, Frame] | None:
         """The frame of the camera whose turn it is, or of the next one that has one; waits a little for the first."""
-        n_cameras = len(self._cameras)
+        n_cameras = len(self.cameras)
         for turn in range(n_cameras):
-            camera = self._cameras[(self._next_camera + turn) % n_cameras]
+            camera = self.cameras[(self._next_camera + turn) % n_cameras]
             is_last = turn == n_cameras - 1
             frame = camera.capture.next_frame(self._patience_s() if is_last else 0.0)
             if frame is not None:
@@ -169,11 +192,11 @@ class FrameLoop:
 
     def _all_ended(self) -> bool:
         """Whether no frame will come from any camera; the texts of a camera that ended end with it."""
-        for camera in self._cameras:
+        for camera in self.cameras:
             if camera.capture.ended:
                 self.end_texts(camera)
-        return all(camera.is_finished for camera in self._cameras)
+        return all(camera.is_finished for camera in self.cameras)
 
     def _patience_s(self) -> float:
         """How long to wait for a frame of one camera while others may have one."""
-        return 0.1 if len(self._cameras) == 1 else 0.005
+        return 0.1 if len(self.cameras) == 1 else 0.005

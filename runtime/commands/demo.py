@@ -25,10 +25,11 @@ from runtime import topics
 from runtime.appliance import Appliance, open_configured_capture
 from runtime.broker import EmbeddedBroker
 from runtime.clip_score import ClipScore, load_labels, score_clip
-from runtime.commands.run import LoadReader, load_warm_reader
+from runtime.commands.run import load_warm_reader
 from runtime.config import KioskConfig, config_from_options
 from runtime.events import TextEvent
 from runtime.mqtt_session import MqttVersion
+from runtime.service import LoadReader
 from runtime.sources import open_source
 
 NODE = "demo"

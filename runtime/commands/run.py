@@ -12,14 +12,11 @@ from edge_ocr.errors import ConfigError
 from runtime.appliance import Appliance, open_configured_capture
 from runtime.config import KioskConfig, config_from_options, load_kiosk
 from runtime.frame_loop import PageReader
+from runtime.service import LoadReader, Service
 from runtime.spool_path import open_spool
-from runtime.service import Service
 
 USUAL_HW = (720, 1280)
 """(height, width) of frames that networks are compiled for before the first one comes."""
-
-LoadReader = Callable[[str, str], PageReader]
-"""Makes a warm reader from the names of a pack and a profile."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +52,14 @@ def run(args: argparse.Namespace, *, load_reader: LoadReader | None = None) -> i
     log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
     config = read_config(args)
     with _Signals() as signals, open_spool(config) as spool:
-        reader = (load_reader or load_warm_reader)(config.pack, config.profile)
         open_capture = functools.partial(open_configured_capture, realtime=args.realtime)
-        appliance = Appliance(config, reader, open_capture=open_capture, outbox=spool)
-        service = Service(config, appliance)
-        signals.stop = service.stop
+        service = Service(
+            config,
+            load_reader=load_reader or load_warm_reader,
+            make_appliance=functools.partial(Appliance, open_capture=open_capture, outbox=spool),
+            reread=functools.partial(read_config, args) if args.config is not None else None,
+        )
+        signals.stop, signals.reload = service.stop, service.reload
         service.run()
     return 0
 
@@ -101,20 +101,23 @@ def load_warm_reader(pack: str, profile: str, frame_hw: tuple[int, int] = USUAL_
 
 
 class _Signals:
-    """Turns the first SIGTERM or SIGINT into a clean stop; the second ends the process at once.
+    """Turns the first SIGTERM or SIGINT into a clean stop, and SIGHUP into a reload.
 
-    While there is nothing to stop yet, the first one ends the process, as cleanly.
+    A second one to stop ends the process at once. While there is nothing to stop yet, the first one ends the process,
+    as cleanly; a reload then has nothing to do, as the configuration was read a moment ago.
     """
 
     NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
         self.stop: Callable[[], None] = _exit_cleanly
-        self._before = {number: signal.getsignal(number) for number in self.NUMBERS}
+        self.reload: Callable[[], None] = lambda: None
+        self._before = {number: signal.getsignal(number) for number in (*self.NUMBERS, signal.SIGHUP)}
 
     def __enter__(self) -> "_Signals":
         for number in self.NUMBERS:
             signal.signal(number, self._handle)
+        signal.signal(signal.SIGHUP, lambda number, frame: self.reload())
         return self
 
     def __exit__(self, *error: object) -> None:
