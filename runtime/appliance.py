@@ -32,7 +32,7 @@ from runtime.events import (
     StageLatency,
     rfc3339,
 )
-from runtime.frame_loop import FrameLoop, PageReader
+from runtime.frame_loop import FrameLoop, Observer, PageReader
 from runtime.health import Progress
 from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
@@ -171,6 +171,15 @@ class Appliance:
         """Whether the broker has us."""
         return self._publisher.connected
 
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras that are read now."""
+        return tuple(camera.name for camera in self._loop.cameras)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Let somebody look on; None: nobody."""
+        self._loop.observer = observer
+
     # -- another configuration
 
     def request_reload(self) -> None:
@@ -271,6 +280,8 @@ class Appliance:
         rounded = {name: round(ms, 3) for name, ms in latency_ms.items()}
         latency = EventLatency(**rounded, total=round((time.monotonic() - arrival_s) * 1e3, 3))
         event = camera.event(change, latency)
+        if self._loop.observer is not None:
+            self._loop.observer.published(event)
         about = About(self._boot_id, event.seq, event.track_id, is_end=event.type == "end")
         return Message(topic, event.to_json(), arrival_s, about)
 

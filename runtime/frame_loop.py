@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge_ocr import Page
 from runtime.camera import EVENT_STAGES, Camera
+from runtime.events import TextEvent
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder
 from runtime.tracking import TrackEvent
@@ -65,6 +66,18 @@ class PageReader(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Somebody who looks on, in the inference thread: quick, and without waiting for anything."""
+
+    def saw(self, camera: Camera, frame: Frame) -> None:
+        """A frame was read, and what it changed was committed."""
+        ...
+
+    def published(self, event: TextEvent) -> None:
+        """An event is being committed."""
+        ...
+
+
 OnChanges = Callable[[Camera, list[TrackEvent], float, dict[str, float] | None], None]
 """Told what changed at a camera, when the frame arrived (monotonic seconds), and its milliseconds per stage."""
 
@@ -98,6 +111,7 @@ class FrameLoop:
         self._next_camera = 0
         self._next_look_s = 0.0
         self._tasks: SimpleQueue[tuple[Callable[[], None], Future[None]]] = SimpleQueue()
+        self.observer: Observer | None = None
         self.turned_s = time.monotonic()
         """When the loop took its last turn; it takes ten a second, or one a frame where frames take longer."""
 
@@ -189,6 +203,8 @@ class FrameLoop:
         self._on_changes(camera, changes, frame.arrival_s, latency)
         budget_ms = self._reader.profile.latency_budget_ms
         camera.over_budget += budget_ms is not None and (time.monotonic() - frame.arrival_s) * 1e3 > budget_ms
+        if self.observer is not None:
+            self.observer.saw(camera, frame)
 
     def _all_ended(self) -> bool:
         """Whether no frame will come from any camera; the texts of a camera that ended end with it."""

@@ -101,10 +101,17 @@ class LatencyRecorder:
         with self._lock:
             return self._stages[stage].in_order() if stage in self._stages else []
 
-    def summary(self) -> dict[str, StageSummary]:
-        """One summary per stage that has samples, in the order of `STAGES`."""
+    def summary(self, last: int | None = None) -> dict[str, StageSummary]:
+        """One summary per stage that has samples, in the order of `STAGES`.
+
+        Args:
+            last: Percentiles of so many of the latest samples; None: of all that are kept.
+        """
         with self._lock:
-            copies = [(name, stage.count, stage.total, stage.max, stage.in_order()) for name, stage in self._sorted()]
+            copies = [
+                (name, stage.count, stage.total, stage.max, stage.in_order()[-(last or 0) :])
+                for name, stage in self._sorted()
+            ]
         # Sorting happens outside the lock: whoever records must not wait for whoever reports.
         return {name: _summarize(count, total, top, kept) for name, count, total, top, kept in copies}
 

@@ -5,6 +5,8 @@ moment somebody asks: there is no second set of counters. Labels are names from 
 so the number of time series is bounded.
 """
 
+import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -18,9 +20,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edge_ocr import __version__
+from runtime.config_http import MetricsConfig
 from runtime.events import CameraMetrics, Metrics
 from runtime.health import Progress, unreadiness
+from runtime.http_server import listen_on, serve_http, url_of
 from runtime.latency import LatencyRecorder
+
+logger = logging.getLogger(__name__)
 
 CAMERA_STATES = ("streaming", "stalled", "reconnecting", "failed", "paused")
 
@@ -45,6 +51,19 @@ class Monitored(Protocol):
     def progress(self) -> Progress:
         """When each thread took its last turn."""
         ...
+
+
+@contextlib.contextmanager
+def serve_monitoring(config: MetricsConfig, subject: Monitored) -> Iterator[None]:
+    """Answer where the configuration says, until the block ends.
+
+    Raises:
+        EdgeOcrError: the address is taken.
+    """
+    listening = listen_on(config.listen, "metrics")
+    logger.info("metrics: %s/metrics, with /healthz and /readyz", url_of(listening))
+    with serve_http(monitoring_app(subject), listening, "metrics"):
+        yield
 
 
 def monitoring_app(subject: Monitored) -> Starlette:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,7 +12,6 @@ from runtime.config import KioskConfig
 from runtime.events import Metrics
 from runtime.frame_loop import PageReader
 from runtime.health import Progress
-from runtime.http_server import listen_on, serve_http, url_of
 from runtime.latency import LatencyRecorder
 from runtime.reload import changes
 from runtime.systemd import Notifier
@@ -68,6 +68,8 @@ class Service:
         self._is_stuck = False
         self._n_ticks = 0
         self._servers = contextlib.ExitStack()
+        self._preview_token = secrets.token_urlsafe(24)
+        """Unless a file holds one; the same across reloads, so that viewers stay logged in."""
 
     def run(self) -> None:
         """Run until the appliance has ended.
@@ -106,6 +108,11 @@ class Service:
         """Whether the broker has us."""
         return self._appliance.connected
 
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """The cameras that are read now."""
+        return self._appliance.camera_names
+
     def metrics(self) -> Metrics:
         """The counters."""
         return self._appliance.metrics()
@@ -117,11 +124,15 @@ class Service:
     def _serve(self) -> None:
         """Start what the configuration wants to listen."""
         if self._config.metrics is not None:
-            from runtime.prometheus import monitoring_app
+            from runtime.prometheus import serve_monitoring
 
-            listening = listen_on(self._config.metrics.listen, "metrics")
-            self._servers.enter_context(serve_http(monitoring_app(self), listening, "metrics"))
-            logger.info("metrics: %s/metrics, with /healthz and /readyz", url_of(listening))
+            self._servers.enter_context(serve_monitoring(self._config.metrics, self))
+        if self._config.preview is not None:
+            from runtime.preview.serving import serve_preview
+
+            observer = self._servers.enter_context(serve_preview(self._config.preview, self, self._preview_token))
+            self._appliance.observe(observer)
+            self._servers.callback(lambda: self._appliance.observe(None))
 
     # -- every second
 
