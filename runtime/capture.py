@@ -22,7 +22,7 @@ from runtime.backoff import MAX_BACKOFF_S, Backoff
 from runtime.capture_status import CaptureStatus, StateCallback
 from runtime.events import CameraState
 from runtime.frame_slot import LatestFrameSlot
-from runtime.frames import CameraFault, Cancellable, Frame, Source
+from runtime.frames import CameraFault, Cancellable, CountsLosses, Frame, Source
 from runtime.freshness import Freshness
 from runtime.redact import redact
 from runtime.sources.faults import NEEDS_A_PERSON, CameraError, fault_of
@@ -46,9 +46,9 @@ class CaptureStats:
     """What happened to a camera's frames since the start."""
 
     frames_in: int
-    """Frames decoded."""
+    """Frames that the source gave, or should have given."""
     frames_dropped: Mapping[str, int]
-    """Of them, those that nobody got, by cause: overwritten, damaged, paused, stopped."""
+    """Of them, those that nobody got, by cause: overwritten, damaged, missing, paused, stopped."""
     reconnects: int
     """Times the source was opened again."""
     stalls: int
@@ -142,7 +142,7 @@ class CaptureThread:
     def stats(self) -> CaptureStats:
         """The counters so far."""
         now_s = self._clock()
-        losses = Counter(self._source.losses() if isinstance(self._source, Cancellable) else {})
+        losses = Counter(self._source.losses() if isinstance(self._source, CountsLosses) else {})
         with self._lock:
             return CaptureStats(
                 frames_in=self._counts["frames_in"] + losses.total(),
@@ -196,7 +196,7 @@ class CaptureThread:
                 self._close_source()
                 if error is None or self._stopping.is_set():
                     break
-                if not self._source.is_live:
+                if not self._source.is_live or fault_of(error) == "cut_short":
                     self._status.change("failed", redact(str(error)), fault_of(error))
                     break
                 self._wait_to_reconnect(error)

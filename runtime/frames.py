@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CameraFault = Literal[
-    "auth", "not_found", "timeout", "codec", "tls", "refused", "unreachable", "device", "ended", "process"
+    "auth", "not_found", "timeout", "codec", "tls", "refused", "unreachable", "device", "ended", "process", "cut_short"
 ]
 """Why no picture comes. auth: user or password refused; not_found: no stream at that path; timeout: no answer or frame
 in time; codec: video that cannot be decoded; tls: no secure connection; refused: nobody listens at that port;
 unreachable: no way to that host; device: a local camera is missing, forbidden, taken or gone; ended: the camera ended
-the stream; process: the process that reads it failed."""
+the stream; process: the process that reads it failed; cut_short: a file ends before its
+stated end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,12 +78,17 @@ class Source(Protocol):
 
 @runtime_checkable
 class Cancellable(Protocol):
-    """What a source can do besides when it is read by a process of its own; for any thread."""
+    """A source whose `open` and `read` can be ended by another thread."""
 
     def cancel(self) -> None:
         """Make an `open` or `read` that waits fail at once."""
         ...
 
+
+@runtime_checkable
+class CountsLosses(Protocol):
+    """A source that knows of frames which `read` never gave."""
+
     def losses(self) -> Mapping[str, int]:
-        """Frames decoded that `read` never gave, by cause, since the start."""
+        """Their number by cause, since the start: overwritten, damaged, missing; for any thread."""
         ...

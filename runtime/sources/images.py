@@ -60,6 +60,10 @@ class ImageSource:
         """Pass over one image; False after the last."""
         return self.read() is not None
 
+    def losses(self) -> dict[str, int]:
+        """Images that could not be read."""
+        return {"damaged": self.n_bad} if self.n_bad else {}
+
     def close(self) -> None:
         """Forget the images."""
         self._images = iter(())

@@ -1,11 +1,11 @@
 """A recording played at its own rate, as if it were a camera."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from runtime.frames import Frame, Source
+from runtime.frames import CountsLosses, Frame, Source
 
 FPS_WITHOUT_RATE = 1.0
 """Rate of a recording that states none: a folder of images."""
@@ -73,6 +73,10 @@ class PacedSource:
         self._wait_until(self._start_s + self._next_index / self.nominal_fps)
         self._next_index += 1
         return replace(frame, index=self._next_index - 1, ts=self._wall_clock(), arrival_s=self._clock())
+
+    def losses(self) -> Mapping[str, int]:
+        """The recording's."""
+        return self._recording.losses() if isinstance(self._recording, CountsLosses) else {}
 
     def close(self) -> None:
         """Close the recording."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge_ocr.errors import SourceError
+from runtime.capture import CaptureThread
 from runtime.frames import Frame, Source
 from runtime.sources import open_source
 from runtime.sources.device import DeviceSource
@@ -104,24 +105,24 @@ def test_a_video_can_be_opened_again(clip: Path) -> None:
     assert len(read_all(source)) == len(read_all(source)) == N_FRAMES
 
 
-def test_a_truncated_video_gives_what_is_left(clip: Path) -> None:
-    content = clip.read_bytes()
-    pictures_from, pictures_to = content.index(b"movi"), content.rindex(b"idx1")
-    clip.write_bytes(content[: (pictures_from + pictures_to) // 2])
-    assert 0 < len(read_all(open_source(str(clip)))) < N_FRAMES
-
-
-def test_a_video_that_ends_too_early_is_told_and_a_whole_one_is_not(
-    clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("realtime", [False, True], ids=["as a file", "as a camera"])
+def test_a_video_that_was_cut_short_gives_what_is_left_fails_and_what_is_missing_is_counted(
+    clip: Path, realtime: bool
 ) -> None:
-    source = open_source(str(clip))
-    read_all(source)
-    assert not caplog.records
-    source.open()
-    assert isinstance(source, VideoSource)
-    monkeypatch.setattr(source, "_next_index", N_FRAMES // 2)
-    source._warn_if_cut_short()
-    assert f"ended after {N_FRAMES // 2} of {N_FRAMES} frames; the file is not whole" in caplog.text
+    content = clip.read_bytes()
+    clip.write_bytes(content[: content.rindex(b"00dc", 0, content.rindex(b"idx1") - 100)])
+    capture = CaptureThread("cam", open_source(str(clip), realtime=realtime), "every")
+    capture.start()
+    indices = []
+    while not capture.ended:
+        frame = capture.next_frame(30.0)
+        indices += [frame.index] if frame is not None else []
+    assert indices == list(range(len(indices)))
+    assert 0 < len(indices) < N_FRAMES
+    assert (capture.state, capture.fault) == ("failed", "cut_short")
+    assert f"ended after {len(indices)} of {N_FRAMES} frames; the file is not whole" in (capture.reason or "")
+    stats = capture.stats()
+    assert (stats.frames_in, stats.frames_dropped) == (N_FRAMES, {"missing": N_FRAMES - len(indices)})
 
 
 @pytest.mark.parametrize(
