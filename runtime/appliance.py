@@ -385,5 +385,5 @@ def open_configured_capture(
         SourceError: the source names none.
     """
     policy = "latest" if realtime and config.policy is None else config.effective_policy
-    source = open_source(config.source, realtime=realtime, every=policy == "every")
+    source = open_source(config.source, realtime=realtime, every=policy == "every", ca_file=config.ca_file)
     return CaptureThread(name, source, policy, config.ignore, on_state)

@@ -160,6 +160,8 @@ class CameraConfig(Config):
 
     source: Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, repr=False)]
     """What `runtime.sources.open_source` opens. May hold credentials: show `shown_source` instead."""
+    ca_file: FilePath | None = None
+    """For rtsps:// and https://: trusted certificates instead of the system's; a camera's own if self-signed."""
     policy: Policy | None = None
     """latest: only the newest frame is read; every: the source waits. None: latest for live sources, else every."""
     ignore: tuple[Polygon, ...] = ()

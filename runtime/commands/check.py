@@ -85,7 +85,7 @@ def _check_config(args: argparse.Namespace, configs: list[KioskConfig]) -> str:
 def _check_camera(camera: CameraConfig) -> str:
     from runtime.sources import open_source
 
-    source = open_source(camera.source)
+    source = open_source(camera.source, ca_file=camera.ca_file)
     try:
         source.open()
         frame = source.read()

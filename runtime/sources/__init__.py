@@ -14,6 +14,8 @@ child.py     the process              exchange.py  the memory that both share
 reach.py     whether a camera answers faults.py    why it gives no picture
 """
 
+from pathlib import Path
+
 from edge_ocr.errors import SourceError
 from runtime.frames import Source
 from runtime.sources.spec import kind_of
@@ -21,7 +23,7 @@ from runtime.sources.spec import kind_of
 __all__ = ["make_source", "open_source"]
 
 
-def open_source(spec: str, *, realtime: bool = False, every: bool = False) -> Source:
+def open_source(spec: str, *, realtime: bool = False, every: bool = False, ca_file: Path | None = None) -> Source:
     """Choose the source that a text names; it is returned unopened. A camera is read in a process of its own.
 
     Args:
@@ -29,6 +31,7 @@ def open_source(spec: str, *, realtime: bool = False, every: bool = False) -> So
             of images, or `test:` (`test:1920x1080@30`).
         realtime: Play files at their own rate as if they were cameras, instead of every frame as fast as it is read.
         every: A camera waits until a frame was taken, as far as it can, instead of giving the newest.
+        ca_file: Certificates that a camera over TLS is trusted by; None: the system's.
 
     Raises:
         SourceError: the text names no source.
@@ -36,11 +39,11 @@ def open_source(spec: str, *, realtime: bool = False, every: bool = False) -> So
     if _kind_of(spec) in {"device", "stream"}:
         from runtime.sources.process import ProcessSource
 
-        return ProcessSource(spec, every=every)
+        return ProcessSource(spec, every=every, ca_file=ca_file)
     return make_source(spec, realtime=realtime)
 
 
-def make_source(spec: str, *, realtime: bool = False) -> Source:
+def make_source(spec: str, *, realtime: bool = False, ca_file: Path | None = None) -> Source:
     """The source that a text names, to be read in this process.
 
     Raises:
@@ -54,7 +57,7 @@ def make_source(spec: str, *, realtime: bool = False) -> Source:
     if kind == "stream":
         from runtime.sources.stream import StreamSource
 
-        return StreamSource(spec)
+        return StreamSource(spec, ca_file)
     return _recorded(spec, kind, realtime=realtime)
 
 

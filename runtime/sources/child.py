@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import TypedDict
 
 from edge_ocr.errors import SourceError
@@ -32,6 +33,7 @@ class Order(TypedDict):
 
     spec: str
     every: bool
+    ca_file: str | None
     memory_fd: int
 
 
@@ -49,7 +51,7 @@ def main() -> None:
 
     writer = FrameWriter(order["memory_fd"], send, every=order["every"])
     stopping = threading.Event()
-    reading = threading.Thread(target=_read, args=[order["spec"], writer, stopping], daemon=True)
+    reading = threading.Thread(target=_read, args=[order, writer, stopping], daemon=True)
     reading.start()
     while byte := os.read(0, 1):
         if byte == NEXT:
@@ -70,10 +72,11 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _read(spec: str, writer: FrameWriter, stopping: threading.Event) -> None:
+def _read(order: Order, writer: FrameWriter, stopping: threading.Event) -> None:
     """Open the source and pass on its frames; the last message says why there are no more."""
     try:
-        source = make_source(spec)
+        ca_file = Path(order["ca_file"]) if order["ca_file"] else None
+        source = make_source(order["spec"], ca_file=ca_file)
         source.open()
         writer.opened(source.nominal_fps)
         n_decoded = 0

@@ -14,7 +14,7 @@ _ADVICE: dict[CameraFault, str] = {
     "auth": "the camera refuses user or password; put the right ones into the URL",
     "not_found": "nothing at that path; look up the stream's path in the camera's manual",
     "codec": "there is video, but it cannot be decoded; set the camera to H.264",
-    "tls": "no secure connection; check the camera's certificate and its clock",
+    "tls": "no secure connection; name the camera's certificate or its issuer as `ca_file`, and check its clock",
     "refused": "the connection is refused; check the port, and that the camera's stream is on",
     "timeout": "no answer in time; check power, cable and address",
     "unreachable": "it cannot be reached; check the address and the network",

@@ -50,13 +50,15 @@ class ProcessSource:
     Args:
         spec: What `runtime.sources.make_source` takes; it may hold credentials.
         every: The camera waits until a frame was taken, as far as it can, instead of overwriting it.
+        ca_file: Certificates that a camera over TLS is trusted by; None: the system's.
     """
 
     is_live = True
 
-    def __init__(self, spec: str, *, every: bool = False) -> None:
+    def __init__(self, spec: str, *, every: bool = False, ca_file: Path | None = None) -> None:
         self._spec = spec
         self._every = every
+        self._ca_file = ca_file
         self._nominal_fps: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: _StderrReader | None = None
@@ -159,7 +161,8 @@ class ProcessSource:
         assert self._process.stderr is not None
         self._stderr = _StderrReader(self.description, self._process.stderr)
         self._stderr.start()
-        order = Order(spec=self._spec, every=self._every, memory_fd=self._memory_fd)
+        ca_file = str(self._ca_file) if self._ca_file else None
+        order = Order(spec=self._spec, every=self._every, ca_file=ca_file, memory_fd=self._memory_fd)
         self._ask(json.dumps(order).encode() + b"\n")
 
     def _forget_process(self) -> None:

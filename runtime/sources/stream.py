@@ -1,7 +1,11 @@
 """A network camera: RTSP, or HTTP (MJPEG and the like), through FFmpeg. Runs in a process of its own."""
 
+import ipaddress
 import os
+import ssl
 import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 
@@ -27,6 +31,10 @@ class StreamSource(OpenCvSource):
 
     is_live = True
 
+    def __init__(self, spec: str, ca_file: Path | None = None) -> None:
+        super().__init__(spec)
+        self._ca_file = ca_file
+
     @property
     def description(self) -> str:
         """The URL without credentials."""
@@ -39,7 +47,7 @@ class StreamSource(OpenCvSource):
             CameraError: no answer in time, or no video at that address; FFmpeg tells more on stderr.
         """
         # OpenCV takes FFmpeg's options from the environment only.
-        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS)
+        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS + self._tls_options())
         parameters = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS),
@@ -66,3 +74,28 @@ class StreamSource(OpenCvSource):
         if ms_since(started_s) >= READ_TIMEOUT_MS:
             raise CameraError("timeout", f"{self.description}: no frame within {READ_TIMEOUT_MS // 1000} s")
         raise CameraError("ended", f"{self.description}: the stream ended")
+
+    def _tls_options(self) -> str:
+        """What makes FFmpeg verify the camera's certificate, which it does not by itself.
+
+        Raises:
+            CameraError: there is nothing to verify it with.
+        """
+        parts = urlsplit(self._spec)
+        if parts.scheme.lower() not in {"rtsps", "https"}:
+            return ""
+        trusted = self._ca_file or ssl.get_default_verify_paths().cafile
+        # FFmpeg does not compare addresses with a certificate: with the system's issuers any certificate would do.
+        if trusted is None or (self._ca_file is None and _is_address(parts.hostname or "")):
+            raise CameraError("tls", f"{self.description}: name the camera's certificate or its issuer as `ca_file`")
+        if not Path(trusted).is_file():
+            raise CameraError("tls", f"{self.description}: ca_file {trusted}: no such file")
+        return f"|tls_verify;1|ca_file;{trusted}"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,8 +1,12 @@
 """A camera read by a process of its own: here that process plays the test card."""
 
+import contextlib
 import logging
 import os
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -174,3 +178,34 @@ def test_a_fault_is_known_by_what_ffmpeg_says(line: str, fault: str) -> None:
     explained = explain("rtsp://cam/1", CameraError("ended", "rtsp://cam/1: the stream ended"), ["a", line, "b"])
     assert explained.fault == fault
     assert str(explained).startswith("rtsp://cam/1: ")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_a_camera_over_tls_is_read_only_when_its_certificate_is_trusted(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    extra = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *extra], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_not_found, args=[context, server], daemon=True).start()
+        port = server.getsockname()[1]
+        faults = {}
+        for name, trusted in (("localhost", None), ("127.0.0.1", None), ("localhost", certificate)):
+            with pytest.raises(CameraError) as caught:
+                ProcessSource(f"https://{name}:{port}/x", ca_file=trusted).open()
+            faults[name, trusted] = caught.value.fault
+            assert trusted or "`ca_file`" in str(caught.value)
+    assert list(faults.values()) == ["tls", "tls", "not_found"]  # the last one got as far as asking
+
+
+def answer_not_found(context: ssl.SSLContext, server: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(4096)
+            secure.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
