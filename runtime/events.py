@@ -192,8 +192,9 @@ class OutboxMetrics(Payload):
     sent: Count
     """Acknowledged by the broker."""
     dropped: dict[str, Count]
-    """Lost, by cause: full (the spool's bound), expired (its age), refused (by the broker), unspooled (the disk was
-    full or failed, and the broker away), damaged (they were in a spool file that was set aside)."""
+    """Deleted without an acknowledgement, by cause: full (the spool's bound; of the last 20 sent some may have arrived
+    all the same), expired (its age), refused (by the broker), unspooled (the disk was full or failed, and the broker
+    away), damaged (they were in a spool file that was set aside)."""
 
 
 class Metrics(Payload):

@@ -9,7 +9,6 @@ counted.
 """
 
 import logging
-import shutil
 import sqlite3
 import time
 from collections import Counter, OrderedDict
@@ -22,17 +21,9 @@ from runtime.events import SpoolState
 from runtime.open_texts import OpenTexts, ends_of
 from runtime.outbox import Message, OutboxCounts, StoredMessage
 from runtime.set_aside import set_aside, try_counts
-from runtime.spool_file import (
-    DAMAGE,
-    DamagedError,
-    ForeignError,
-    InUseError,
-    Row,
-    SeqKey,
-    SpoolFile,
-    TextKey,
-    error_code,
-)
+from runtime.spool_file import Row, SeqKey, SpoolFile, TextKey
+from runtime.spool_open import DAMAGE, DamagedError, ForeignError, InUseError, error_code, open_database
+from runtime.spool_state import SpoolCondition
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +31,6 @@ SENT = "sent"
 """Name of the count of acknowledged events, beside the causes of drops."""
 MAX_HELD = 200
 """Events held in memory while they cannot be spooled."""
-ROOM_AGAIN = 0.5
-"""Filling below which a spool that dropped events has room again."""
-FREE_AGAIN_BYTES = 2**20
-"""Free space at which a disk that was full is not full any more; single transactions may fit before."""
-
-_PROBLEMS: dict[int, tuple[SpoolState, str]] = {
-    sqlite3.SQLITE_FULL: ("full", "the disk is full; make room"),
-    sqlite3.SQLITE_READONLY: ("read-only", "it cannot be written; mount the disk writable, or set another spool.path"),
-}
 
 
 class Spool:
@@ -74,7 +56,7 @@ class Spool:
         self._max_age_s = max_age_s
         self._lock = Lock()
         self._file: SpoolFile | None = None
-        self._state: SpoolState = "ok"
+        self._condition = SpoolCondition(path)
         self._held: OrderedDict[int, StoredMessage] = OrderedDict()
         self._gone: dict[int, str] = {}
         """Keys that are still in the file though they are done with, and what became of them."""
@@ -99,7 +81,7 @@ class Spool:
     @property
     def state(self) -> SpoolState:
         """Whether messages are safe."""
-        return self._state
+        return self._condition.state
 
     def put(self, *messages: Message) -> None:
         """Commit messages in one transaction; then they are on the disk, or held, and the state tells why."""
@@ -129,15 +111,15 @@ class Spool:
         """How many are pending, sent and dropped since the file was made."""
         with self._lock:
             pending = max(self._n_rows - len(self._gone), 0) + len(self._held)
-            dropped = {cause: n for cause, n in self._counts.items() if cause != SENT}
-            return OutboxCounts(pending, self._counts[SENT], dropped)
+            counts = self._counts + Counter(self._gone.values())
+            return OutboxCounts(pending, counts[SENT], _drops(counts))
 
     def tend(self) -> None:
         """Drop what is too old and try again what failed; to be called every few seconds."""
         with self._lock:
             if self._file is None:
                 self._reopen()
-            elif self._state == "full":
+            elif self.state == "full":
                 self._shorten_log(self._file)
             self._flush(expire=True)
 
@@ -169,14 +151,20 @@ class Spool:
         with self._lock:
             if self._held.pop(key, None) is not None:
                 self._count(cause)
-            else:
+            elif self._is_in_file(key):
                 self._gone[key] = cause
-            if self._state in {"ok", "dropping"}:  # else the next `put` or `tend` tries
+            if self._condition.is_writable:  # else the next `put` or `tend` tries
                 self._flush()
 
     def _count(self, cause: str, n: int = 1) -> None:
         self._counts[cause] += n
         self._uncounted[cause] += n
+
+    def _is_in_file(self, key: int) -> bool:
+        """Whether it is a message of the file; assumed while that cannot be read."""
+        if self._file is None or self._shift is None:
+            return True
+        return [one.key for one in self._peek_file(key - 1, 1)] == [key]
 
     def _peek_file(self, after: int, limit: int) -> list[StoredMessage]:
         """Pending messages of the file; nothing while it cannot be read."""
@@ -230,49 +218,26 @@ class Spool:
         self._gone.clear()
         self._held.clear()
         self._texts.saved()
-        self._set_state(self._room(file, n_full))
+        self._condition.committed(n_dropped=n_full, filling=file.filling(), dropped_so_far=_drops(self._counts))
 
     def _row(self, one: StoredMessage, shift: int) -> Row:
         message = one.message
         arrival_ts, put_ts = message.arrival_s + self._epoch_s, one.put_s + self._epoch_s
         return Row(one.key - shift, message.topic, message.payload, arrival_ts, put_ts)
 
-    def _room(self, file: SpoolFile, n_dropped: int) -> SpoolState:
-        """The state after a transaction."""
-        if self._state == "full" and shutil.disk_usage(self._path.parent).free < FREE_AGAIN_BYTES:
-            return "full"
-        if n_dropped or (self._state == "dropping" and file.filling() > ROOM_AGAIN):
-            return "dropping"
-        return "ok"
-
-    def _set_state(self, state: SpoolState, why: str = "") -> None:
-        """Log a change, once."""
-        if state == self._state:
-            return
-        self._state = state
-        if state == "ok":
-            dropped = ", ".join(f"{n} {cause}" for cause, n in self._counts.items() if cause != SENT)
-            logger.info("spool %s: in order again; dropped so far: %s", self._path, dropped or "none")
-        elif state == "dropping":
-            logger.warning("spool %s: as large as spool.max_mb allows; the oldest events are dropped", self._path)
-        else:
-            logger.warning("spool %s: %s. Until then events are sent from memory", self._path, why)
-
     # -- what can go wrong
 
     def _failed(self, error: sqlite3.Error) -> bool:
         """Do what can be done about an error; whether it is worth trying again at once."""
         self._texts.rewrite()
-        code = error_code(error)
-        if code in DAMAGE:
+        if error_code(error) in DAMAGE:
             self._replace(str(error))
             return self._file is not None
-        was = self._state
-        state, why = _PROBLEMS.get(code, ("failed", f"it cannot be used ({error}); check the disk"))
-        self._set_state(state, why)
+        was = self.state
+        self._condition.broke(error)
         if self._file is None:
             return False
-        if state == "full":
+        if self.state == "full":
             return was != "full" and self._shorten_log(self._file)
         self._file.close()
         self._file = None
@@ -294,7 +259,7 @@ class Spool:
             ConfigError: it is somebody else's.
         """
         try:
-            self._adopt(SpoolFile.open(self._path, max_bytes=self._max_bytes))
+            self._adopt(SpoolFile(open_database(self._path), self._max_bytes))
         except InUseError:
             raise EdgeOcrError(
                 f"spool {self._path}: another process uses it; stop that one, or give each its own node or spool.path"
@@ -306,14 +271,14 @@ class Spool:
         except sqlite3.Error as error:
             self._failed(error)
         except OSError as error:
-            self._set_state("failed", f"it cannot be made ({error.strerror}); check the disk, or set spool.path")
+            self._condition.fail("failed", f"it cannot be made ({error.strerror}); check the disk, or set spool.path")
 
     def _reopen(self) -> None:
         """Open the file again; by now nothing is a reason to stop."""
         try:
             self._open()
         except EdgeOcrError as error:
-            self._set_state("failed", str(error))
+            self._condition.fail("failed", str(error))
 
     def _adopt(self, file: SpoolFile) -> None:
         """Take an open file into use; the first one may hold what an earlier run left."""
@@ -355,11 +320,15 @@ class Spool:
             self._counts = Counter(counts)
             self._count("damaged", n_lost)
             self._uncounted = Counter(self._counts)
-            self._adopt(SpoolFile.open(self._path, max_bytes=self._max_bytes))
+            self._adopt(SpoolFile(open_database(self._path), self._max_bytes))
         except (sqlite3.Error, OSError, DamagedError, ForeignError, InUseError) as error:
-            self._set_state("failed", f"it is damaged ({why}) and cannot be replaced ({error}); check the disk")
+            self._condition.fail("failed", f"it is damaged ({why}) and cannot be replaced ({error}); check the disk")
             return
         logger.warning(
             "spool %s: damaged (%s); set aside as %s with %s events, and begun anew; check the disk",
             self._path, why, aside.name, f"at least {n_lost}" if n_lost else "an unknown number of",
         )  # fmt: skip
+
+
+def _drops(counts: Counter[str]) -> dict[str, int]:
+    return {cause: n for cause, n in counts.items() if cause != SENT}
