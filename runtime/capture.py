@@ -29,7 +29,7 @@ from runtime.sources.faults import NEEDS_A_PERSON, CameraError, fault_of
 
 GOOD_AFTER_S = 10.0
 """Frames for this long, and the next outage's waits begin at the shortest again."""
-SOON_S = 5.0
+SOON_S = 3.0
 """Longest wait for a camera that may return by itself: with the time to open it, it is back within ten seconds."""
 CANCELLED_AFTER_STALLS = 2.0
 """A read that takes this many times the silence of a stalled camera is cancelled."""

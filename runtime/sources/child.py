@@ -1,4 +1,4 @@
-"""The process that reads one camera: `python -m runtime.sources.child`, started by `runtime.sources.process`.
+"""The process that reads one camera, started by `runtime.sources.process`.
 
 Its first line on stdin says what to read (not its arguments: every user of the machine sees those, and the URL may hold
 a password). After that a byte is a request: `n` asks for the next frame, `r` gives the last one back. When stdin ends,
@@ -89,7 +89,3 @@ def _read(order: Order, writer: FrameWriter, stopping: threading.Event) -> None:
         writer.end({"end": "failed", "message": str(error)[:MAX_MESSAGE], "fault": fault_of(error)})
     except Exception as error:
         writer.end({"end": "failed", "message": f"{type(error).__name__}: {error}"[:MAX_MESSAGE], "fault": "process"})
-
-
-if __name__ == "__main__":
-    main()

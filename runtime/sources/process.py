@@ -27,7 +27,7 @@ from runtime.sources.faults import CameraError, explain
 from runtime.sources.reach import check_reachable
 from runtime.sources.spec import device_path, kind_of
 
-OPEN_LIMIT_S = 20.0
+OPEN_LIMIT_S = 30.0
 """For a source to open, start of the process included; over the time limits of FFmpeg, which tell more."""
 KILLED_S = 2.0
 """For a killed process to be gone; one that hangs in a driver stays until the driver lets go."""
@@ -36,8 +36,6 @@ N_LINES = 30
 """Lines of a process's stderr that are kept to tell why it failed."""
 LOG_EVERY_S = 10.0
 """Between two lines of a process's stderr in our log."""
-PACKAGES = Path(__file__).parents[2]
-"""Where `runtime` and `edge_ocr` are."""
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +63,8 @@ class ProcessSource:
         self._memory_fd = -1
         self._frames: FrameReader | None = None
         self._n_taken = 0
-        self._now = (0, 0)
-        self._before = (0, 0)
+        self._lost = ((0, 0), (0, 0))
+        """Frames overwritten and damaged: by the process that runs, and by those before it."""
 
     @property
     def description(self) -> str:
@@ -108,7 +106,7 @@ class ProcessSource:
         frame = self._frames.take(header)
         self._ask(RELEASE)
         self._n_taken += 1
-        self._now = (header["decoded"] - self._n_taken, header["damaged"])
+        self._lost = ((header["decoded"] - self._n_taken, header["damaged"]), self._lost[1])
         return frame
 
     def cancel(self) -> None:
@@ -120,7 +118,7 @@ class ProcessSource:
     def losses(self) -> dict[str, int]:
         """Frames decoded by the process that nobody got, by cause, since the start."""
         names = ("overwritten", "damaged")
-        return {name: a + b for name, a, b in zip(names, self._before, self._now, strict=True) if a + b}
+        return {name: a + b for name, a, b in zip(names, *self._lost, strict=True) if a + b}
 
     def close(self) -> None:
         """End the process: it says goodbye to the camera, or is killed."""
@@ -145,9 +143,9 @@ class ProcessSource:
     def _start(self) -> None:
         self._memory_fd = os.memfd_create("edge-ocr-frames")
         self._frames = FrameReader(self._memory_fd)
-        # -P: nothing in the current folder takes the place of a package.
-        command = [sys.executable, "-P", "-m", "runtime.sources.child"]
-        path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+        # With our own search path: the same code, from wherever it is.
+        program = f"import sys; sys.path[:] = {sys.path!r}; from runtime.sources.child import main; main()"
+        command = [sys.executable, "-P", "-c", program]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             command,
@@ -156,7 +154,6 @@ class ProcessSource:
             stdout=pipe,
             stderr=pipe,
             pass_fds=[self._memory_fd],
-            env={**os.environ, "PYTHONPATH": path},
         )
         assert self._process.stderr is not None
         self._stderr = _StderrReader(self.description, self._process.stderr)
@@ -169,8 +166,9 @@ class ProcessSource:
         """Take over the counters of a process that has ended, and free its memory."""
         assert self._frames is not None
         decoded, damaged = self._frames.counts()
-        self._before = (self._before[0] + decoded - self._n_taken, self._before[1] + damaged)
-        self._now, self._n_taken = (0, 0), 0
+        overwritten_before, damaged_before = self._lost[1]
+        self._lost = ((0, 0), (overwritten_before + decoded - self._n_taken, damaged_before + damaged))
+        self._n_taken = 0
         os.close(self._memory_fd)
         self._process = self._frames = self._stderr = None
 

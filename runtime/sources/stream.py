@@ -14,8 +14,8 @@ from runtime.redact import redact
 from runtime.sources.faults import CameraError
 from runtime.sources.opencv import OpenCvSource, ms_since, talk
 
-OPEN_TIMEOUT_MS = 15_000
-"""For the first picture too: a camera may give one every ten seconds."""
+OPEN_TIMEOUT_MS = 25_000
+"""For the first two pictures too: a camera may give one every ten seconds."""
 READ_TIMEOUT_MS = 60_000
 """For those who only read; `runtime.capture` knows the camera's rate, and is faster."""
 FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|fpsprobesize;0"

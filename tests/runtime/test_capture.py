@@ -167,7 +167,7 @@ def test_a_live_source_is_opened_again_with_growing_waits() -> None:
     source = FakeSource([make_frame(0), SourceError("cable")], [no_camera], [no_camera], [make_frame(1), None])
     bench = start(Bench(source))
     assert bench.frames() == [0, 1]
-    assert bench.waits_s == [1, 2, 4]
+    assert bench.waits_s == [1, 2, 3]
     assert bench.capture.stats().reconnects == 1
     assert list(dict.fromkeys(bench.reported())) == ["streaming", "reconnecting"]
     assert bench.seen[-1] == "streaming"
@@ -358,7 +358,7 @@ def test_a_frame_that_nobody_took_is_counted_when_the_camera_is_stopped() -> Non
 @pytest.mark.parametrize(
     ("fault", "waits_s"),
     [
-        pytest.param("refused", [1, 2, 4, 5, 5], id="a camera that may return is looked for every few seconds"),
+        pytest.param("refused", [1, 2, 3, 3, 3], id="a camera that may return is looked for every few seconds"),
         pytest.param("auth", [1, 2, 4, 8, 16], id="a wrong password is not tried so often that the account is locked"),
     ],
 )
