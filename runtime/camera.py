@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import Page
-from runtime.capture import CaptureStats
+from runtime.capture_counters import CaptureStats
 from runtime.events import (
     CameraMetrics,
     CameraState,

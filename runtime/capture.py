@@ -9,9 +9,8 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -19,11 +18,11 @@ import numpy as np
 
 from edge_ocr.errors import SourceError
 from runtime.backoff import MAX_BACKOFF_S, Backoff
+from runtime.capture_counters import CaptureCounters, CaptureStats
 from runtime.capture_status import CaptureStatus, StateCallback
 from runtime.events import CameraState
 from runtime.frame_slot import LatestFrameSlot
 from runtime.frames import CameraFault, Cancellable, CountsLosses, Frame, Source
-from runtime.freshness import Freshness
 from runtime.redact import redact
 from runtime.sources.faults import NEEDS_A_PERSON, CameraError, fault_of
 
@@ -39,23 +38,6 @@ log = logging.getLogger(__name__)
 
 Policy = Literal["latest", "every"]
 Polygon = Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureStats:
-    """What happened to a camera's frames since the start."""
-
-    frames_in: int
-    """Frames that the source gave, or should have given."""
-    frames_dropped: Mapping[str, int]
-    """Of them, those that nobody got, by cause: overwritten, damaged, missing, paused, stopped."""
-    reconnects: int
-    """Times the source was opened again."""
-    stalls: int
-    fps: float | None
-    """Rate of the latest frames; None while none come."""
-    frame_age_s: float | None
-    """Age of the newest frame; None before the first."""
 
 
 class CaptureThread:
@@ -98,10 +80,7 @@ class CaptureThread:
         self._backoff = Backoff(draw)
         self._slot = LatestFrameSlot()
         self._status = CaptureStatus(name, on_state)
-        self._lock = threading.Lock()
-        self._freshness = Freshness()
-        self._counts: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
+        self._counters = CaptureCounters()
         self._waiting_since_s: float | None = None
         """When the read began that is still running; None while none is."""
         self._silence: CameraError | None = None
@@ -141,17 +120,8 @@ class CaptureThread:
 
     def stats(self) -> CaptureStats:
         """The counters so far."""
-        now_s = self._clock()
-        losses = Counter(self._source.losses() if isinstance(self._source, CountsLosses) else {})
-        with self._lock:
-            return CaptureStats(
-                frames_in=self._counts["frames_in"] + losses.total(),
-                frames_dropped=dict(self._dropped + losses),
-                reconnects=self._counts["reconnects"],
-                stalls=self._counts["stalls"],
-                fps=self._freshness.fps if self.state == "streaming" else None,
-                frame_age_s=self._freshness.age_s(now_s),
-            )
+        losses = self._source.losses() if isinstance(self._source, CountsLosses) else {}
+        return self._counters.stats(self._clock(), losses, flows=self.state == "streaming")
 
     def pause(self) -> None:
         """Give out no frames until `resume`; a camera is read on, so that it stays fresh."""
@@ -174,7 +144,7 @@ class CaptureThread:
         self._resumed.set()
         self._slot.close()
         if self._slot.clear():
-            self._drop("stopped")
+            self._counters.dropped("stopped")
         if timeout_s > 0:
             self._join(timeout_s / 2)
             if isinstance(self._source, Cancellable):
@@ -206,19 +176,17 @@ class CaptureThread:
 
     def _read_once_opened(self) -> SourceError | None:
         """Open and read until the source ends (None) or fails (why)."""
+        self._silence = None
         try:
             self._source.open()
-            with self._lock:
-                self._counts["reconnects"] += self._counts["opened"] > 0
-                self._counts["opened"] += 1
+            self._counters.opened()
             opened_s = self._clock()
             while not self._stopping.is_set() and (frame := self._read()) is not None:
                 if self._clock() - opened_s > GOOD_AFTER_S:
                     self._backoff.reset()
                 self._take_in(frame)
         except SourceError as error:
-            silence, self._silence = self._silence, None
-            return silence or error
+            return self._silence or error
         except Exception as error:
             # Whatever a driver or decoder raises: this camera is opened anew, the others are not touched.
             log.exception("%s: unexpected error while reading", self._name)
@@ -233,25 +201,23 @@ class CaptureThread:
             self._waiting_since_s = None
 
     def _take_in(self, frame: Frame) -> None:
-        with self._lock:
-            self._counts["frames_in"] += 1
-            self._freshness.add(self._clock())
+        self._counters.frame_in(self._clock())
         if self._stopping.is_set():
-            self._drop("stopped")
+            self._counters.dropped("stopped")
             return
         if not self._resumed.is_set():
             self._status.change("paused", None)
             if self._source.is_live:
-                self._drop("paused")
+                self._counters.dropped("paused")
                 return
             self._resumed.wait()
         self._status.change("streaming", None)
         frame = self._masked(frame)
         if self._policy == "every":
             if not self._slot.put_when_empty(frame):
-                self._drop("stopped")
+                self._counters.dropped("stopped")
         elif (lost := self._slot.put(frame)) is not None:
-            self._drop(lost)
+            self._counters.dropped(lost)
 
     def _masked(self, frame: Frame) -> Frame:
         if not self._masks:
@@ -260,13 +226,8 @@ class CaptureThread:
         cv2.fillPoly(image, self._masks, (0, 0, 0))
         return replace(frame, image=image)
 
-    def _drop(self, cause: str) -> None:
-        with self._lock:
-            self._dropped[cause] += 1
-
     def _wait_to_reconnect(self, error: SourceError) -> None:
-        with self._lock:
-            self._freshness.interrupt()
+        self._counters.interrupted()
         fault = fault_of(error)
         self._status.change("reconnecting", redact(str(error)), fault)
         wait_s = self._backoff.next_s(MAX_BACKOFF_S if fault in NEEDS_A_PERSON else SOON_S)
@@ -295,13 +256,10 @@ class CaptureThread:
         if since_s is None or self._stopping.is_set():
             return
         silent_s = self._clock() - since_s
-        with self._lock:
-            limit_s = self._freshness.stalled_after_s
+        limit_s = self._counters.stalled_after_s
         reason = f"no frame for {silent_s:.0f} s"
         if self.state == "streaming" and silent_s > limit_s:
-            with self._lock:
-                self._counts["stalls"] += 1
-                self._freshness.interrupt()
+            self._counters.stalled()
             self._status.change("stalled", reason, "timeout")
         if silent_s > CANCELLED_AFTER_STALLS * limit_s and isinstance(self._source, Cancellable):
             self._silence = CameraError("timeout", f"{self._source.description}: {reason}; opening it anew")
