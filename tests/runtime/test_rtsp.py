@@ -163,7 +163,7 @@ def test_a_camera_that_freezes_is_stalled_then_given_up_and_comes_back_when_it_t
         server.signal(signal.SIGCONT)
         wait_until(lambda: capture.state == "streaming")
         wait_for_frames(capture, 5)
-        assert capture.stats().stalls == 1
+        assert capture.stats().stalls >= 1
 
 
 def test_a_stream_with_damaged_packets_goes_on() -> None:
