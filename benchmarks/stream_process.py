@@ -17,7 +17,7 @@ from runtime.capture import CaptureThread
 from runtime.capture_status import StateCallback
 from runtime.config import CameraConfig, KioskConfig, MqttConfig
 from runtime.frames import Frame
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.sources import open_source
 
 NODE = "bench"

@@ -7,6 +7,7 @@ and publishes the metrics.
 """
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -36,7 +37,7 @@ from runtime.frame_loop import FrameLoop, Observer, PageReader
 from runtime.health import Progress
 from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import About, MemoryOutbox, Message, Outbox
 from runtime.sources import open_source
 from runtime.tracking import Tracker, TrackerConfig, TrackEvent
@@ -45,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 METRICS_EVERY_S = 10.0
+METRICS_EXPIRY_S = 60
+"""Metrics of a node that is gone are forgotten by the broker; its status is not."""
 STOP_TIMEOUT_S = 5.0
 """For the acknowledgements of what is left to be sent."""
 INTAKE_STOP_S = 2.0
@@ -107,6 +110,7 @@ class Appliance:
             on_conflict=self._give_up,
             backoff=backoff,
             version=mqtt_version,
+            event_expiry_s=math.ceil(config.spool.max_age_h * 3600),
         )
         self._open_capture = open_capture or open_configured_capture
         self._last_seqs: dict[str, int] = {}
@@ -310,7 +314,11 @@ class Appliance:
         self._watch_spool()
         for camera in self._loop.cameras:
             self._publish_status(camera)
-        self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
+        self._send_metrics()
+
+    def _send_metrics(self) -> None:
+        topic = topics.node_metrics(self._root, self._node)
+        self._publisher.set_latest(topic, self.metrics().to_json(), qos=0, expiry_s=METRICS_EXPIRY_S)
 
     # -- stopping
 
@@ -324,7 +332,7 @@ class Appliance:
             self._loop.end_texts(camera)
             if camera.capture.state != "failed":
                 self._publish_status(camera, CameraStatus(state="paused", reason="the node stopped"))
-        self._publisher.set_latest(topics.node_metrics(self._root, self._node), self.metrics().to_json(), qos=0)
+        self._send_metrics()
         self._publisher.stop(STOP_TIMEOUT_S)
         self._stop_captures(self._loop.cameras)
 

@@ -1,6 +1,7 @@
 """The publisher: one thread that takes events from the outbox to the broker, and keeps at it.
 
-    connect -> announce -> send the latest values -> send events, oldest first -> wait for acknowledgements -> ...
+    connect -> subscribe -> announce -> send the latest values -> send events, oldest first -> wait for
+    acknowledgements -> ...
 
 An event leaves the outbox when the broker has acknowledged it, not before. Status, text and metrics are latest values:
 the newest is kept here and published anew on every connect.
@@ -8,10 +9,9 @@ the newest is kept here and published anew on every connect.
 
 import logging
 import random
-import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
@@ -19,26 +19,30 @@ from runtime.backoff import Backoff
 from runtime.config import MqttConfig
 from runtime.events import mark_delayed
 from runtime.latency import LatencyRecorder
-from runtime.mqtt_session import (
-    Accepted,
+from runtime.mqtt_connect import Connector, NoSession
+from runtime.mqtt_link import Link
+from runtime.mqtt_messages import (
     Acknowledged,
     Closed,
     MqttVersion,
     Publication,
-    Refused,
-    Session,
+    Received,
     Signal,
+    Subscribed,
     Wake,
-    tls_context,
 )
+from runtime.mqtt_rivalry import Rivalry
+from runtime.mqtt_session import Session, tls_context
 from runtime.outbox import Outbox, StoredMessage
 
 logger = logging.getLogger(__name__)
 
-ANSWER_TIMEOUT_S = {MqttVersion.V5: 3.0, MqttVersion.V311: 10.0}
-"""For the broker's answer to CONNECT. Some brokers misread a CONNECT of MQTT 5 and never answer it."""
+ACK_TIMEOUT_S = 20.0
+"""A broker that does not acknowledge for so long is frozen, or not there any more."""
 GOODBYE_S = 1.0
 """Kept of the time to stop for announcing that we stopped."""
+EVENT_EXPIRY_S = 72 * 3600
+"""How long a broker keeps an event for a subscriber that is away: as long as we would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,52 +57,6 @@ class Presence:
     boot_id: str
 
 
-class Rivalry:
-    """Tells from how sessions end that another client uses our id; of two, the one that came later has to go.
-
-    MQTT 5 says so. There, a session that stood for long belongs to the rightful owner, who takes it back. MQTT 3.1.1
-    just closes the connection: several sessions in a row that were accepted and soon closed are the sign.
-    """
-
-    YOUNG_S = 30.0
-    """A session that was taken over before this age belongs to the newcomer."""
-    SHORT_S = 10.0
-    """Sessions that end before this age look like a rivalry."""
-    NEWCOMER_LIMIT = 4
-    OWNER_LIMIT = 8
-
-    def __init__(self) -> None:
-        self._n_short = 0
-        self._is_owner = False
-
-    def is_lost(self, *, lasted_s: float, taken_over: bool) -> bool:
-        """Take in the end of an accepted session; whether to give up."""
-        self._is_owner |= lasted_s >= self.YOUNG_S
-        if taken_over:
-            return lasted_s < self.YOUNG_S
-        self._n_short = self._n_short + 1 if lasted_s < self.SHORT_S else 0
-        return self._n_short >= (self.OWNER_LIMIT if self._is_owner else self.NEWCOMER_LIMIT)
-
-    def is_outage(self) -> None:
-        """There was no broker to connect to: then that is why sessions ended."""
-        self._n_short = 0
-
-
-@dataclass(slots=True)
-class _Link:
-    """The accepted session and what is under way on it."""
-
-    session: Session
-    window: int
-    since_s: float
-    in_flight: dict[int, StoredMessage | None]
-    """By message id; None for what is not from the outbox."""
-    unsent: dict[str, Publication]
-    """Latest values that this session has not got yet, by topic."""
-    last_key: int = 0
-    """Key of the newest event sent on it."""
-
-
 class Publisher:
     """Sends events and latest values; start, stop and everything else may be called from any thread."""
 
@@ -111,8 +69,11 @@ class Publisher:
         client_id: str,
         recorder: LatencyRecorder | None = None,
         on_conflict: Callable[[str], None] = lambda reason: None,
+        subscriptions: Sequence[str] = (),
+        on_received: Callable[[Received], None] = lambda message: None,
         backoff: Backoff | None = None,
         version: MqttVersion = MqttVersion.V5,
+        event_expiry_s: int = EVENT_EXPIRY_S,
     ) -> None:
         """A publisher that is not connected yet.
 
@@ -124,8 +85,11 @@ class Publisher:
             recorder: Gets `publish` (commit to acknowledgement) and `capture_to_publish`, except for events that had
                 to wait for the broker to come back.
             on_conflict: Called once, from the publisher's thread, when another client uses our id and we gave up.
+            subscriptions: Topic filters to listen to.
+            on_received: Gets what comes on them, from a thread of the MQTT library: must be short.
             backoff: Waits between attempts to connect.
             version: The version of MQTT to try first.
+            event_expiry_s: How long a broker keeps an event.
 
         Raises:
             ConfigError: a certificate or password file cannot be used.
@@ -136,16 +100,22 @@ class Publisher:
         self._client_id = client_id
         self._recorder = recorder
         self._on_conflict = on_conflict
+        self._subscriptions = tuple(subscriptions)
+        self._on_received = on_received
         self._backoff = backoff or Backoff(random.random)
-        self._tls: ssl.SSLContext | None = tls_context(config)
-        config.read_password()  # so that a missing file is an error now, not a refusal later
+        self._event_expiry_s = event_expiry_s
+        # What is missing is an error now, not a refusal later.
+        tls_context(config)
+        config.read_password()
         self._inbox: SimpleQueue[Signal] = SimpleQueue()
         self._lock = threading.Lock()
-        self._latest: dict[str, Publication] = {}
-        self._link: _Link | None = None
-        self._version = version
+        # The status comes first on every connection.
+        self._latest = {presence.topic: self._publication(presence.topic, presence.online, retain=True)}
+        self._link: Link | None = None
         self._rivalry = Rivalry()
+        self._connector = Connector(self._new_session, self._next_signal, self._rivalry, version)
         self._n_connects = 0
+        self._n_faults = 0
         self._stop_by_s: float | None = None
         self._said_stopped = False
         self._gave_up = False
@@ -164,14 +134,28 @@ class Publisher:
         """Tell the publisher that the outbox has something new."""
         self._inbox.put(Wake())
 
-    def set_latest(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
-        """Publish a retained value: now, and anew on every connect, until the next value for the topic."""
-        publication = self._publication(topic, payload, qos=qos, retain=True)
+    def set_latest(self, topic: str, payload: bytes, *, qos: int = 1, expiry_s: int | None = None) -> None:
+        """Publish a retained value: now, and anew on every connect, until the next value for the topic.
+
+        Args:
+            topic: Where to; the node's status may be set here too while it is online.
+            payload: The value; empty: the broker forgets the one that it has.
+            qos: 0 or 1.
+            expiry_s: The broker forgets the value after this time, where it speaks MQTT 5.
+        """
+        publication = self._publication(topic, payload, qos=qos, retain=True, expiry_s=expiry_s)
         with self._lock:
             self._latest[topic] = publication
             if self._link is not None:
-                self._link.unsent[topic] = publication
+                self._link.put_latest(publication)
         self.wake()
+
+    def send(self, publication: Publication) -> bool:
+        """Send what is worthless later, such as an answer; False when it cannot be sent now."""
+        with self._lock:
+            is_taken = self._link is not None and self._link.offer(publication)
+        self.wake()
+        return is_taken
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Send what is left, announce `stopped`, disconnect.
@@ -198,6 +182,11 @@ class Publisher:
         """Times the broker accepted the connection."""
         return self._n_connects
 
+    @property
+    def faults(self) -> int:
+        """Connections that ended by an unexpected error of our own."""
+        return self._n_faults
+
     # -- the publisher's thread
 
     def _run(self) -> None:
@@ -207,136 +196,112 @@ class Publisher:
                 if link is not None:
                     self._serve(link)
             except Exception:
-                logger.exception("publisher: unexpected error; reconnecting")
+                self._n_faults += 1
+                logger.exception("publisher: unexpected error; connecting anew")
             finally:
                 self._drop_link()
             if self._stop_by_s is not None:
                 return
             self._wait()
 
-    def _connect(self) -> _Link | None:
-        """One attempt to get a session, with each version of MQTT if need be; None when the broker cannot be had."""
+    def _connect(self) -> Link | None:
+        """One attempt to get a session and to announce ourselves; None when the broker cannot be had."""
         self._drain()
-        session = self._new_session()
-        try:
-            session.open()
-        except OSError as error:
-            self._rivalry.is_outage()
-            self._say(f"cannot connect: {_reason(error)}")
+        answer = self._connector.connect(self._stop_by_s)
+        if isinstance(answer, NoSession):
+            self._say(answer.reason)
             return None
-        answer = self._answer(session)
-        if isinstance(answer, Accepted):
-            return self._accepted(answer)
-        session.abort()
-        if isinstance(answer, Refused) and not answer.wrong_version:
-            self._say(f"the broker refused the connection: {answer.reason}{self._hint(answer.reason)}")
-            return None
-        # It does not speak this version, or hung up on it, or got stuck in it.
-        if self._version is MqttVersion.V5:
-            self._version = MqttVersion.V311
-            return self._connect()
-        self._version = MqttVersion.V5
-        self._say("the broker accepts the connection but does not answer in MQTT")
-        return None
-
-    def _new_session(self) -> Session:
-        will = self._publication(self._presence.topic, self._presence.offline, qos=1, retain=True)
-        return Session(
-            self._config, self._inbox, client_id=self._client_id, version=self._version, will=will, tls=self._tls
-        )
-
-    def _answer(self, session: Session) -> Signal | None:
-        """The broker's answer to CONNECT; None when none came."""
-        deadline_s = self._bounded(time.monotonic() + ANSWER_TIMEOUT_S[session.version])
-        while (remaining_s := deadline_s - time.monotonic()) > 0:
-            signal = self._next_signal(remaining_s)
-            if isinstance(signal, Accepted | Refused | Closed) and signal.session is session:
-                return signal
-        return None
-
-    def _accepted(self, answer: Accepted) -> _Link:
-        """A connection stands: announce ourselves first, then every latest value."""
         self._backoff.reset()
         self._n_connects += 1
         self._say(f"connected with {answer.session.version.value}", level=logging.INFO)
-        online = self._publication(self._presence.topic, self._presence.online, qos=1, retain=True)
         with self._lock:
-            unsent = {online.topic: online, **self._latest}
-            self._link = _Link(answer.session, answer.window, time.monotonic(), in_flight={}, unsent=unsent)
-            return self._link
+            self._link = link = Link(answer, self._outbox, self._event, self._latest)
+        return link
 
-    def _serve(self, link: _Link) -> None:
+    def _new_session(self, version: MqttVersion) -> Session:
+        return Session(
+            self._config,
+            self._inbox,
+            client_id=self._client_id,
+            version=version,
+            will=self._publication(self._presence.topic, self._presence.offline, retain=True),
+            on_received=self._on_received,
+        )
+
+    def _serve(self, link: Link) -> None:
         """Send and take acknowledgements until the connection ends or all is done."""
+        is_subscribed = not self._subscriptions
         while True:
             try:
-                self._send(link)
+                if not is_subscribed:
+                    link.session.subscribe(self._subscriptions)
+                    is_subscribed = True
+                link.fill()
                 if self._is_finished(link):
                     self._say_goodbye(link)
                     return
             except ConnectionError:
                 pass  # its Closed signal says why
-            signal = self._next_signal(self._patience_s())
-            match signal:
-                case Acknowledged(session=link.session):
-                    self._acknowledged(link, signal)
-                case Closed(session=link.session):
-                    self._closed(link, signal)
-                    return
-            if self._stop_by_s is not None and time.monotonic() > self._stop_by_s:
-                link.session.abort()
+            signal = self._next_signal(self._patience_s(link))
+            if isinstance(signal, Closed) and signal.session is link.session:
+                self._closed(link, signal)
+                return
+            self._take(link, signal)
+            if self._is_over(link):
                 return
 
-    def _send(self, link: _Link) -> None:
-        """Fill the window: latest values first, then events in order."""
-        while len(link.in_flight) < link.window:
-            with self._lock:
-                topic = next(iter(link.unsent), None)
-                latest = link.unsent.pop(topic) if topic is not None else None
-            if latest is not None:
-                mid = link.session.publish(latest)
-                if latest.qos:
-                    link.in_flight[mid] = None
-                continue
-            following = self._outbox.peek(link.last_key, 1)
-            if not following:
-                return
-            stored = following[0]
-            try:
-                event = self._event(link, stored)
-            except ValueError:  # a disk can damage what it keeps
-                self._outbox.drop(stored.key, "damaged")
-                continue
-            link.in_flight[link.session.publish(event)] = stored
-            link.last_key = stored.key
+    def _take(self, link: Link, signal: Signal | None) -> None:
+        """A signal that does not end the connection."""
+        match signal:
+            case Acknowledged(session=link.session):
+                self._acknowledged(link, signal)
+            case Subscribed(session=link.session, refusal=str(refusal)):
+                self._say(f"the broker refuses to pass on commands: {refusal}; check what the user may subscribe to")
 
-    def _event(self, link: _Link, stored: StoredMessage) -> Publication:
+    def _is_over(self, link: Link) -> bool:
+        """Whether to leave the connection: it is silent, or there is no more time to stop."""
+        since_s = link.waits_since_s()
+        if since_s is not None and time.monotonic() > since_s + ACK_TIMEOUT_S:
+            self._rivalry.is_silent()
+            self._say(f"connection lost: no acknowledgement for {ACK_TIMEOUT_S:.0f} s; events wait for the broker")
+            return True
+        return self._stop_by_s is not None and time.monotonic() > self._stop_by_s
+
+    def _event(self, stored: StoredMessage) -> Publication:
+        assert self._link is not None
         message = stored.message
-        payload = mark_delayed(message.payload) if _is_delayed(link, stored) else message.payload
-        publication = self._publication(message.topic, payload, qos=1, retain=False)
+        payload = mark_delayed(message.payload) if self._link.is_delayed(stored) else message.payload
+        publication = self._publication(message.topic, payload, retain=False, expiry_s=self._event_expiry_s)
         return replace(publication, user_properties=(*publication.user_properties, ("schema", "edge-ocr.event/1")))
 
-    def _publication(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Publication:
-        return Publication(topic, payload, qos, retain, user_properties=(("boot_id", self._presence.boot_id),))
+    def _publication(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool, expiry_s: int | None = None
+    ) -> Publication:
+        by = (("boot_id", self._presence.boot_id),)
+        return Publication(topic, payload, qos, retain, user_properties=by, expiry_s=expiry_s)
 
-    def _acknowledged(self, link: _Link, signal: Acknowledged) -> None:
+    def _acknowledged(self, link: Link, signal: Acknowledged) -> None:
         """The broker has (or will not take) a message."""
-        stored = link.in_flight.pop(signal.mid, None)
+        flight = link.in_flight.pop(signal.mid, None)
         if signal.refusal is not None:
             self._say(f"the broker refuses messages: {signal.refusal}; check what the user may publish")
-        if stored is None:
+        if flight is None or flight.stored is None:
             return
+        stored = flight.stored
         if signal.refusal is not None:
             self._outbox.drop(stored.key, "refused")
             return
         self._outbox.acknowledge(stored.key)
-        if self._recorder is not None and not _is_delayed(link, stored):
+        if self._recorder is not None and not link.is_delayed(stored):
             self._recorder.add("publish", (signal.at_s - stored.put_s) * 1e3)
             self._recorder.add("capture_to_publish", (signal.at_s - stored.message.arrival_s) * 1e3)
 
-    def _closed(self, link: _Link, signal: Closed) -> None:
+    def _closed(self, link: Link, signal: Closed) -> None:
         """The connection ended though we did not want it to."""
-        lasted_s = time.monotonic() - link.since_s
-        if self._rivalry.is_lost(lasted_s=lasted_s, taken_over=signal.taken_over):
+        if signal.is_fault:
+            self._n_faults += 1
+            self._rivalry.is_outage()
+        elif self._rivalry.is_lost(lasted_s=time.monotonic() - link.since_s, taken_over=signal.taken_over):
             certainty = "another client uses" if signal.taken_over else "another client probably uses"
             reason = (
                 f"{self._where}: {certainty} the id '{self._client_id}'; "
@@ -347,18 +312,17 @@ class Publisher:
             return
         self._say(f"connection lost: {signal.reason}; events wait for the broker")
 
-    def _is_finished(self, link: _Link) -> bool:
+    def _is_finished(self, link: Link) -> bool:
         """Whether we are to stop and all is acknowledged, or it is high time to say goodbye."""
         if self._stop_by_s is None:
             return False
-        idle = not link.in_flight and not link.unsent and not self._outbox.peek(link.last_key, 1)
-        return idle or time.monotonic() > self._stop_by_s - GOODBYE_S
+        return link.is_idle() or time.monotonic() > self._stop_by_s - GOODBYE_S
 
-    def _say_goodbye(self, link: _Link) -> None:
+    def _say_goodbye(self, link: Link) -> None:
         """Announce that we stopped, wait for the acknowledgement, disconnect."""
         assert self._stop_by_s is not None
         session = link.session
-        mid = session.publish(self._publication(self._presence.topic, self._presence.stopped, qos=1, retain=True))
+        mid = session.publish(self._publication(self._presence.topic, self._presence.stopped, retain=True))
         is_closing = False
         while (remaining_s := self._stop_by_s - time.monotonic()) > 0:
             signal = self._next_signal(remaining_s)
@@ -373,13 +337,14 @@ class Publisher:
                     return
         if not is_closing:
             logger.warning("broker %s: no acknowledgement of our goodbye", self._where)
-        session.abort()
 
     # -- helpers of the thread
 
     def _drop_link(self) -> None:
         with self._lock:
-            self._link = None
+            link, self._link = self._link, None
+        if link is not None:
+            link.session.abort()
 
     def _wait(self) -> None:
         """Back off, unless we are told to stop."""
@@ -399,10 +364,6 @@ class Publisher:
     def _where(self) -> str:
         return f"{self._config.host}:{self._config.port}"
 
-    def _hint(self, reason: str) -> str:
-        is_access = reason in {"Not authorized", "Bad user name or password"}
-        return "; check username and password under mqtt" if is_access else ""
-
     def _next_signal(self, timeout_s: float) -> Signal | None:
         self.turned_s = time.monotonic()
         try:
@@ -410,28 +371,16 @@ class Publisher:
         except Empty:
             return None
 
-    def _patience_s(self) -> float:
-        """How long to wait for a signal; without a deadline everything that matters is one."""
-        if self._stop_by_s is None:
-            return 60.0
-        return max(self._stop_by_s - GOODBYE_S - time.monotonic(), 0.05)
-
-    def _bounded(self, deadline_s: float) -> float:
-        return deadline_s if self._stop_by_s is None else min(deadline_s, self._stop_by_s)
+    def _patience_s(self, link: Link) -> float:
+        """How long to wait for a signal."""
+        now_s = time.monotonic()
+        since_s = link.waits_since_s()
+        patience_s = 60.0 if since_s is None else since_s + ACK_TIMEOUT_S - now_s
+        if self._stop_by_s is not None:
+            patience_s = min(patience_s, max(self._stop_by_s - GOODBYE_S - now_s, 0.05))
+        return patience_s
 
     def _drain(self) -> None:
         """Forget signals of sessions that are over."""
         while not self._inbox.empty():
             self._inbox.get()
-
-
-def _is_delayed(link: _Link, stored: StoredMessage) -> bool:
-    """Whether an event had to wait for this connection."""
-    return stored.put_s < link.since_s
-
-
-def _reason(error: OSError) -> str:
-    """What went wrong, without errno numbers and OpenSSL's file names."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker's certificate is not trusted ({error.verify_message}); set mqtt.ca_file"
-    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -17,7 +17,7 @@ from runtime.config import CameraConfig, KioskConfig, MqttConfig
 from runtime.events import SpoolState
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import Message, Outbox, OutboxCounts, StoredMessage
 from runtime.profile_input import Job, open_clip
 from runtime.profile_report import Series, StreamPart

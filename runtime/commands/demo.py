@@ -28,7 +28,7 @@ from runtime.clip_score import ClipScore, load_labels, score_clip
 from runtime.commands.run import load_warm_reader
 from runtime.config import KioskConfig, config_from_options
 from runtime.events import TextEvent
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.service import LoadReader
 from runtime.sources import open_source
 

@@ -77,6 +77,10 @@ class Subscriber:
     def expect_new_subscription(self) -> None:
         self._subscribed.clear()
 
+    def publish(self, topic: str, payload: bytes = b"", *, retain: bool = False, properties: Any = None) -> bool:
+        self._client.publish(topic, payload, 1, retain, properties)
+        return True
+
     def payloads(self, topic: str) -> list[bytes]:
         return [message.payload for message in list(self.received) if message.topic == topic]
 

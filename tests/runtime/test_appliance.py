@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_ocr import Line, Page
 from edge_ocr.errors import ConfigError, PublishError, SourceError
-from runtime import mqtt
+from runtime import mqtt_connect
 from runtime.appliance import Appliance, OpenCapture
 from runtime.backoff import Backoff
 from runtime.broker import EmbeddedBroker
@@ -28,7 +28,7 @@ from runtime.commands import run as run_command
 from runtime.config import CameraConfig, KioskConfig
 from runtime.events import json_schema
 from runtime.frames import Frame
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.sources.faults import CameraError
 from tests.runtime.mqtt_tools import (
     PATIENCE_S,
@@ -335,7 +335,7 @@ def test_sigterm_ends_texts_says_stopped_and_returns_zero(
 ) -> None:
     source = FakeSource([HELLO] * 5, ends=False)
     make = captures(cam0=source)
-    monkeypatch.setitem(mqtt.ANSWER_TIMEOUT_S, MqttVersion.V5, 0.3)
+    monkeypatch.setitem(mqtt_connect.ANSWER_TIMEOUT_S, MqttVersion.V5, 0.3)
     monkeypatch.setattr(run_command, "open_configured_capture", lambda *args, realtime: make(*args))
     before = signal.getsignal(signal.SIGTERM)
 

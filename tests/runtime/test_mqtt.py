@@ -1,13 +1,11 @@
 """The publisher against a real broker in this process, and against one that misbehaves as told."""
 
-import json
 import logging
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,15 +14,28 @@ from typing import Any
 import pytest
 
 from edge_ocr.errors import ConfigError
-from runtime import mqtt
+from runtime import mqtt, mqtt_connect
 from runtime.backoff import Backoff
 from runtime.broker import EmbeddedBroker
 from runtime.config import MqttConfig
-from runtime.events import EventLatency, TextEvent
-from runtime.latency import LatencyRecorder
-from runtime.mqtt import Presence, Publisher, Rivalry
-from runtime.mqtt_session import WINDOW, MqttVersion
-from runtime.outbox import MemoryOutbox, Message
+from runtime.mqtt import Publisher
+from runtime.mqtt_link import MAX_PASSING
+from runtime.mqtt_messages import MqttVersion, Publication, Received
+from runtime.mqtt_rivalry import Rivalry
+from runtime.mqtt_session import WINDOW
+from runtime.outbox import MemoryOutbox
+from tests.runtime.mqtt_node import (
+    EVENTS,
+    OFFLINE,
+    ONLINE,
+    PRESENCE,
+    STATUS,
+    STOPPED,
+    TEXT,
+    Node,
+    fields,
+    running,
+)
 from tests.runtime.mqtt_tools import (
     ACCEPT_311,
     HANG_UP,
@@ -35,65 +46,6 @@ from tests.runtime.mqtt_tools import (
     free_port,
     wait_until,
 )
-
-EVENTS, STATUS, TEXT = "edge-ocr/n/cam0/events", "edge-ocr/n/status", "edge-ocr/n/cam0/text"
-ONLINE, OFFLINE, STOPPED = b'{"state":"online"}', b'{"state":"offline"}', b'{"state":"stopped"}'
-PRESENCE = Presence(topic=STATUS, online=ONLINE, offline=OFFLINE, stopped=STOPPED, boot_id="boot-1")
-CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-
-
-def event(seq: int) -> Message:
-    now = "2026-01-02T03:04:05.678Z"
-    payload = TextEvent(
-        type="begin", node="n", camera="cam0", boot_id="boot-1", seq=seq, track_id=seq, ts=now, text="HELLO",
-        text_raw="HELLO", score=0.9, reads=2, agreeing_reads=2, quad=CORNERS, quad_norm=CORNERS, frame_size=(2, 2),
-        first_seen=now, last_seen=now, latency_ms=EventLatency(total=1.0), pack="latin", profile="p",
-    )  # fmt: skip
-    return Message(EVENTS, payload.to_json(), time.monotonic())
-
-
-def fields(payloads: list[bytes], name: str) -> list[Any]:
-    return [json.loads(payload)[name] for payload in payloads]
-
-
-class Node:
-    """A publisher with its outbox, as the appliance holds them."""
-
-    def __init__(self, port: int, version: MqttVersion = MqttVersion.V311, **config: Any) -> None:
-        self.outbox = MemoryOutbox()
-        self.recorder = LatencyRecorder()
-        self.conflicts: list[str] = []
-        self.publisher = Publisher(
-            MqttConfig(url=f"mqtt://127.0.0.1:{port}", **config),
-            self.outbox,
-            PRESENCE,
-            client_id="edge-ocr-n",
-            recorder=self.recorder,
-            on_conflict=self.conflicts.append,
-            backoff=Backoff(lambda: 0.02),
-            version=version,
-        )
-        self._seq = 0
-
-    def put(self, n: int = 1) -> None:
-        for _ in range(n):
-            self._seq += 1
-            self.outbox.put(event(self._seq))
-            self.publisher.wake()
-
-    @property
-    def pending(self) -> int:
-        return self.outbox.counts().pending
-
-
-@contextmanager
-def running(node: Node) -> Iterator[Node]:
-    node.publisher.start()
-    try:
-        yield node
-    finally:
-        node.publisher.stop(2.0)
-
 
 # -- a real broker
 
@@ -192,7 +144,7 @@ def test_after_an_outage_status_text_and_waiting_events_are_published_anew() -> 
 
 def test_a_broker_that_chokes_on_mqtt_5_is_spoken_to_in_3_1_1(monkeypatch: pytest.MonkeyPatch) -> None:
     # amqtt misreads the last will of MQTT 5 and waits for more.
-    monkeypatch.setitem(mqtt.ANSWER_TIMEOUT_S, MqttVersion.V5, 0.3)
+    monkeypatch.setitem(mqtt_connect.ANSWER_TIMEOUT_S, MqttVersion.V5, 0.3)
     with EmbeddedBroker() as broker, running(Node(broker.port, MqttVersion.V5)) as node:
         node.put(3)
         wait_until(lambda: node.pending == 0)
@@ -240,7 +192,7 @@ def test_mqtt_5_comes_first_with_content_type_and_user_properties() -> None:
 def test_a_wrong_password_is_tried_again_and_said_once(
     version: MqttVersion, answer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    node_config = {"username": "kiosk", "password": "secret-word"}
+    node_config: dict[str, Any] = {"username": "kiosk", "password": "secret-word"}
     with caplog.at_level(logging.INFO), ScriptedBroker(Script(answer=lambda level: answer)) as broker:
         with running(Node(broker.port, version, **node_config)):
             wait_until(lambda: len(broker.levels) >= 5)
@@ -249,6 +201,20 @@ def test_a_wrong_password_is_tried_again_and_said_once(
     assert len(said) == 1
     assert "check username and password" in said[0]
     assert "secret-word" not in caplog.text
+
+
+def test_a_password_file_is_read_anew_for_every_attempt(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "password"
+    file.write_text("old-word\n")
+    script = Script(answer=lambda level: b"\x20\x02\x00\x05")
+    with ScriptedBroker(script) as broker, running(Node(broker.port, username="kiosk", password_file=file)) as node:
+        wait_until(lambda: any(b"old-word" in body for body in broker.raw))
+        file.unlink()
+        wait_until(lambda: f"mqtt.password_file: {file}: No such file" in caplog.text)
+        file.write_text("new-word")
+        wait_until(lambda: any(b"new-word" in body for body in broker.raw))
+        broker.script.answer = lambda level: ACCEPT_311
+        wait_until(lambda: node.publisher.connected)
 
 
 def test_an_event_that_the_broker_will_not_take_is_dropped_and_counted() -> None:
@@ -268,7 +234,88 @@ def test_no_broker_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+# -- errors of our own
+
+
+def test_an_exception_in_a_callback_is_logged_counted_and_the_client_started_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls: list[str] = []
+
+    def fail_once(message: Received) -> None:
+        calls.append(message.topic)
+        if len(calls) == 1:
+            raise RuntimeError("a mistake of ours")
+
+    with (
+        EmbeddedBroker() as broker,
+        Subscriber(broker.port) as talker,
+        running(Node(broker.port, subscriptions=("to/us",), on_received=fail_once)) as node,
+    ):
+        wait_until(lambda: talker.publish("to/us") and node.publisher.faults)
+        wait_until(lambda: talker.publish("to/us") and len(calls) > 1)
+        node.put(3)
+        wait_until(lambda: node.pending == 0)
+        assert node.publisher.faults == 1
+    assert "a mistake of ours" in caplog.text
+    assert "connection lost: unexpected error (RuntimeError)" in caplog.text
+
+
+def test_a_packet_that_the_library_chokes_on_ends_the_connection_not_the_client() -> None:
+    cut_off_ack = b"\x40\x01\x00"
+    script = Script(after_connect=lambda n: cut_off_ack if n == 1 else b"")
+    with ScriptedBroker(script) as broker, running(Node(broker.port)) as node:
+        wait_until(lambda: len(broker.levels) == 2 and node.publisher.connected)
+        node.put()
+        wait_until(lambda: node.pending == 0)
+        assert node.conflicts == []
+
+
+def test_an_exception_of_the_outbox_costs_the_connection_not_the_publisher(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(MemoryOutbox):
+        n_failures = 1
+
+        def acknowledge(self, key: int) -> None:
+            if self.n_failures:
+                self.n_failures -= 1
+                raise OSError("the disk is gone")
+            super().acknowledge(key)
+
+    with ScriptedBroker() as broker, running(Node(broker.port, outbox=Failing())) as node:
+        node.put(3)
+        wait_until(lambda: node.pending == 0)
+        assert node.publisher.faults == 1
+    assert "the disk is gone" in caplog.text
+
+
 # -- acknowledgements
+
+
+def test_a_broker_that_acknowledges_no_more_is_left_and_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mqtt, "ACK_TIMEOUT_S", 0.2)
+    with ScriptedBroker(Script(acknowledges=False)) as broker, running(Node(broker.port)) as node:
+        node.put(3)
+        wait_until(lambda: len(broker.levels) >= 3)
+        broker.script.acknowledges = True
+        wait_until(lambda: node.pending == 0)
+        assert node.conflicts == []
+    assert "no acknowledgement for" in caplog.text
+
+
+def test_what_passes_waits_in_bounds_and_goes_nowhere_without_a_broker() -> None:
+    note = Publication("to/somebody", b"{}", 0, retain=False)
+    assert Node(free_port()).publisher.send(note) is False
+    with ScriptedBroker(Script(acknowledges=False)) as broker, running(Node(broker.port)) as node:
+        wait_until(lambda: node.publisher.connected)
+        node.put(WINDOW)
+        wait_until(lambda: len(broker.unacknowledged) == WINDOW)
+        taken = [node.publisher.send(note) for _ in range(2 * MAX_PASSING)]
+        assert taken == [True] * MAX_PASSING + [False] * MAX_PASSING
+        broker.script.acknowledges = True
+        broker.acknowledge_all()
+        wait_until(lambda: sum(message.topic == "to/somebody" for message in broker.published) == MAX_PASSING)
 
 
 def test_no_more_than_the_window_is_in_flight() -> None:
@@ -373,6 +420,13 @@ def test_sessions_that_are_closed_again_and_again_end_the_newcomer() -> None:
         wait_until(lambda: node.conflicts)
         node.publisher.stop()
         assert len(broker.levels) == Rivalry.NEWCOMER_LIMIT
+
+
+def test_a_connection_that_was_given_up_may_throw_us_out_once() -> None:
+    rivalry = Rivalry()
+    rivalry.is_silent()
+    assert not rivalry.is_lost(lasted_s=1, taken_over=True)
+    assert rivalry.is_lost(lasted_s=1, taken_over=True)
 
 
 def test_a_rivalry_is_told_from_outages() -> None:
