@@ -23,6 +23,7 @@ from runtime.camera import Camera, Capture, Origin
 from runtime.capture import CaptureThread
 from runtime.capture_status import StateCallback
 from runtime.config import CameraConfig, KioskConfig
+from runtime.controls import Controls, subscriptions
 from runtime.events import (
     CameraStatus,
     EventLatency,
@@ -108,6 +109,8 @@ class Appliance:
             client_id=f"edge-ocr-{config.node}",
             recorder=self.recorder,
             on_conflict=self._give_up,
+            subscriptions=subscriptions(config),
+            on_received=lambda message: self._controls.receive(message),
             backoff=backoff,
             version=mqtt_version,
             event_expiry_s=math.ceil(config.spool.max_age_h * 3600),
@@ -117,6 +120,13 @@ class Appliance:
         self._reload_requested = False
         cameras = [self._make_camera(name, camera) for name, camera in config.cameras.items()]
         self._loop = FrameLoop(cameras, reader, self.recorder, self._stopping, self._commit)
+        self._controls = Controls(
+            config,
+            cameras=lambda: self._loop.cameras,
+            between_frames=self._loop.between_frames,
+            publisher=self._publisher,
+            on_reload=self.request_reload,
+        )
 
     # -- life
 
@@ -135,6 +145,7 @@ class Appliance:
         for camera in self._loop.cameras:
             self._announce(camera)
             camera.capture.start()
+        self._controls.start()
         reading.start()
         try:
             publish_s = time.monotonic() + METRICS_EVERY_S
@@ -162,6 +173,8 @@ class Appliance:
             cameras={camera.name: camera.metrics() for camera in self._loop.cameras},
             outbox=OutboxMetrics(pending=counts.pending, sent=counts.sent, dropped=dict(counts.dropped)),
             connects=self._publisher.connects,
+            mqtt_faults=self._publisher.faults,
+            commands=dict(self._controls.counts()),
             latency_ms={name: StageLatency(**asdict(stage)) for name, stage in self.recorder.summary().items()},
         )
 
@@ -226,6 +239,7 @@ class Appliance:
         for camera in made.values():
             self._announce(camera)
             camera.capture.start()
+        self._controls.introduce()
 
     def _between_frames(self, task: Callable[[], None]) -> None:
         future = self._loop.between_frames(task)
@@ -325,6 +339,7 @@ class Appliance:
     def _finish(self, reading: threading.Thread) -> None:
         """Stop the intake, finish the frame at hand, end all texts, send what is left, say goodbye."""
         self._stopping.set()
+        self._controls.stop()
         for camera in self._loop.cameras:
             camera.capture.stop(0.0)
         reading.join(READ_STOP_S)

@@ -42,6 +42,14 @@ class Capture(Protocol):
         """The next frame; None if none came in time."""
         ...
 
+    def pause(self) -> None:
+        """Give out no frames until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Give out frames again."""
+        ...
+
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop reading."""
         ...
@@ -94,6 +102,8 @@ class Camera:
         self.last_error = ""
         self.last_ts: float | None = None
         """Capture time of the newest frame that was read."""
+        self.last_frame: Frame | None = None
+        """The newest frame that was read."""
         self.is_finished = False
         self._origin = origin
         self._size: tuple[int, int] | None = None
@@ -113,8 +123,17 @@ class Camera:
         """What the texts of one frame change."""
         self.frames_read += 1
         self.last_ts = frame.ts
+        self.last_frame = frame
         self._size = (page.width, page.height)
         return self.tracker.update(page, frame.ts)
+
+    def finish(self) -> list[TrackEvent]:
+        """End every text: no frame will come."""
+        return self.tracker.finish()
+
+    def shown_image(self, frame: Frame) -> NDArray[np.uint8]:
+        """A masked frame as it may be shown to somebody."""
+        return frame.image
 
     def event(self, change: TrackEvent, latency: EventLatency) -> TextEvent:
         """A change as it is published; every call counts up `seq`."""

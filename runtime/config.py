@@ -20,7 +20,7 @@ from edge_ocr.errors import ConfigError
 from edge_ocr.yamlfile import and_more, describe_error, load_yaml_model
 from runtime.config_base import Config, FilePath
 from runtime.config_http import MetricsConfig, PreviewConfig
-from runtime.events import Name
+from runtime.events import CommandName, Name
 from runtime.redact import redact
 from runtime.sources.spec import is_live_spec, resolve_spec
 
@@ -51,8 +51,6 @@ Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 class MqttConfig(Config):
     """The broker, and who we are to it."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"commands"})
-
     url: str = "mqtt://localhost:1883"
     """mqtt://host:port, or mqtts:// for TLS. Credentials written into it are moved to `username` and `password`."""
     root: Annotated[str, Field(pattern=r"^[^/#+$\s][^#+\s]*$")] = "edge-ocr"
@@ -66,6 +64,12 @@ class MqttConfig(Config):
     cert_file: FilePath | None = None
     """The client's own certificate, with `key_file`."""
     key_file: FilePath | None = None
+    commands: tuple[CommandName, ...] = ()
+    """Commands that are carried out; others are answered with a refusal. None listed: nothing is subscribed to."""
+    home_assistant: bool | None = None
+    """Announce the node to Home Assistant. False takes an earlier announcement back; None leaves its topics alone."""
+    home_assistant_prefix: Annotated[str, Field(pattern=r"^[^/#+$\s][^#+\s]*$")] = "homeassistant"
+    """First levels of Home Assistant's own topics: its "discovery prefix"."""
 
     @model_validator(mode="before")
     @classmethod
@@ -210,6 +214,14 @@ class KioskConfig(Config):
     """None: nothing listens."""
     preview: PreviewConfig | None = None
     """None: nothing listens."""
+
+    @field_validator("cameras")
+    @classmethod
+    def _keep_commands_apart(cls, cameras: dict[str, CameraConfig]) -> dict[str, CameraConfig]:
+        """The topics of a camera called `set` would be those of the node's commands."""
+        if "set" in cameras:
+            raise ValueError("no camera may be called 'set': its topics are those of commands; give it another name")
+        return cameras
 
 
 def load_kiosk(path: str | Path) -> KioskConfig:

@@ -1,4 +1,4 @@
-"""What is published: one pydantic model a payload, unknown keys refused, JSON out.
+"""What goes over MQTT: one pydantic model a payload, unknown keys refused, JSON out.
 
 The JSON Schema files in `runtime/schemas/` are generated from these types (`edge-ocr schema --out runtime/schemas`).
 """
@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from runtime.frames import CameraFault
 from runtime.topics import NAME_PATTERN
@@ -28,13 +28,28 @@ Size = tuple[int, int]
 
 EventType = Literal["begin", "update", "end"]
 EndReason = Literal["gone", "replaced", "stopped", "restart", "camera_lost"]
-"""gone: not seen any more; replaced: another text took its place; stopped: the node or source stopped; restart: ended
-by the node's next start after a crash; camera_lost: no frame came for so long that nobody knows whether it is there."""
+"""gone: not seen any more; replaced: another text took its place; stopped: the node or source stopped or was paused;
+restart: ended by the node's next start after a crash; camera_lost: no frame came for so long that nobody knows whether
+it is there."""
 CameraState = Literal["streaming", "stalled", "reconnecting", "failed", "paused"]
 SpoolState = Literal["ok", "dropping", "full", "read-only", "failed"]
 """ok: every event is on the disk before it is sent; dropping: the spool is as large as it may be, the oldest events
 make room; full: the disk is full; read-only: nothing can be written; failed: the file cannot be used (the log says
 why). In the last three events are sent from memory; the oldest of too many are dropped and counted."""
+
+CommandName = Literal["pause", "resume", "snapshot", "reload"]
+"""pause, resume: of one camera, or of all; snapshot: a picture of one camera, or of all; reload: kiosk.yaml anew."""
+CAMERA_COMMANDS: frozenset[CommandName] = frozenset({"pause", "resume", "snapshot"})
+"""Commands that one camera takes too."""
+Outcome = Literal["done", "failed", "malformed", "unknown", "disabled"]
+"""failed: it could not be done; malformed: the payload is none of a command; unknown: there is no such command there;
+disabled: the configuration does not list it."""
+COMMAND_PATTERN = r"^[a-z0-9_-]{1,32}$"
+"""What is answered may be called so, whether there is such a command or not."""
+MAX_INT = 2**53
+"""Integers up to this come through every JSON library unchanged."""
+
+RequestId = Annotated[StrictStr, Field(max_length=128)] | Annotated[StrictInt, Field(ge=-MAX_INT, le=MAX_INT)]
 
 
 class Payload(BaseModel):
@@ -209,7 +224,36 @@ class Metrics(Payload):
     outbox: OutboxMetrics
     connects: Count
     """Times the broker accepted the connection."""
+    mqtt_faults: Count = 0
+    """Connections that ended by an unexpected error of the node's own."""
+    commands: dict[str, Count] = {}
+    """Commands that came over MQTT, by what became of them."""
     latency_ms: dict[str, StageLatency]
+
+
+class Command(Payload):
+    """What a command may say; an empty payload says nothing, and is a command too."""
+
+    id: RequestId | None = None
+    """Comes back in the answer."""
+    expires_at: Timestamp | None = None
+    """Not to be carried out after this time. With MQTT 5, the expiry of the message does the same."""
+
+
+class Answer(Payload):
+    """What became of a command."""
+
+    schema_version: Literal["edge-ocr.answer/1"] = Field(default="edge-ocr.answer/1", alias="schema")
+    node: Name
+    camera: Name | None
+    """Null where the command was for the node."""
+    command: Annotated[str, Field(pattern=COMMAND_PATTERN)]
+    outcome: Outcome
+    message: str | None = None
+    """Why it was not done."""
+    id: RequestId | None = None
+    """The id of the command, if it had one that could be read."""
+    ts: Timestamp
 
 
 SCHEMAS: dict[str, type[Payload]] = {
@@ -218,6 +262,8 @@ SCHEMAS: dict[str, type[Payload]] = {
     "camera-status": CameraStatus,
     "camera-text": CameraText,
     "metrics": Metrics,
+    "command": Command,
+    "answer": Answer,
 }
 """The published payloads by the name of their schema file."""
 
@@ -225,7 +271,8 @@ SCHEMAS: dict[str, type[Payload]] = {
 def json_schema(name: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one payload of `SCHEMAS`, as published."""
     model = SCHEMAS[name]
-    schema = model.model_json_schema(by_alias=True, mode="serialization")
+    # A command comes to us, and may leave keys out.
+    schema = model.model_json_schema(by_alias=True, mode="validation" if model is Command else "serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"edge-ocr/{name}.json", **schema}
 
 

@@ -121,6 +121,7 @@ class FrameLoop:
             self._end_lost_texts()
             self.turned_s = time.monotonic()
             self._do_tasks()
+            self._end_paused()
             taken = self._next_frame()
             if taken is not None:
                 self._guarded_process(*taken)
@@ -212,6 +213,12 @@ class FrameLoop:
             if camera.capture.ended:
                 self.end_texts(camera)
         return all(camera.is_finished for camera in self.cameras)
+
+    def _end_paused(self) -> None:
+        """End what paused cameras showed: nobody looks whether it is still there."""
+        for camera in self.cameras:
+            if camera.capture.state == "paused":
+                self._on_changes(camera, camera.finish(), time.monotonic(), None)
 
     def _patience_s(self) -> float:
         """How long to wait for a frame of one camera while others may have one."""

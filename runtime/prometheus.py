@@ -166,6 +166,11 @@ def _of_cameras(cameras: Mapping[str, CameraMetrics]) -> Iterator[Metric]:
 def _of_delivery(metrics: Metrics) -> Iterator[Metric]:
     outbox = metrics.outbox
     yield _counter("edge_ocr_broker_connects", "Times the broker accepted us", [], [((), metrics.connects)])
+    yield _counter("edge_ocr_mqtt_faults", "Connections ended by an error of our own", [], [((), metrics.mqtt_faults)])
+    yield _counter(
+        "edge_ocr_commands", "Commands over MQTT, by what became of them", ["outcome"],
+        (((outcome,), n) for outcome, n in metrics.commands.items()),
+    )  # fmt: skip
     yield _gauge("edge_ocr_spool_pending", "Events that the broker has not acknowledged", outbox.pending)
     yield _counter("edge_ocr_spool_sent", "Events that the broker acknowledged", [], [((), outbox.sent)])
     yield _counter(

@@ -32,6 +32,31 @@ def camera_text(root: str, node: str, camera: str) -> str:
     return f"{root}/{node}/{camera}/text"
 
 
+def camera_snapshot(root: str, node: str, camera: str) -> str:
+    """A JPEG when somebody asked for one; not retained."""
+    return f"{root}/{node}/{camera}/snapshot"
+
+
+def command(root: str, node: str, camera: str | None, name: str) -> str:
+    """Commands for the node, or for one of its cameras."""
+    return f"{root}/{node}/{camera}/set/{name}" if camera is not None else f"{root}/{node}/set/{name}"
+
+
+def answer(root: str, node: str, camera: str | None, name: str) -> str:
+    """What became of a command; a level below it, so that a subscription to commands does not bring answers."""
+    return f"{command(root, node, camera, name)}/state"
+
+
+def home_assistant_device(prefix: str, node: str) -> str:
+    """Retained: what Home Assistant is told of the node."""
+    return f"{prefix}/device/edge-ocr-{node}/config"
+
+
+def home_assistant_status(prefix: str) -> str:
+    """Where Home Assistant says that it has started."""
+    return f"{prefix}/status"
+
+
 def all_of_node(root: str, node: str) -> str:
     """The subscription of somebody who watches one node; the appliance itself never subscribes to it."""
     return f"{root}/{node}/#"

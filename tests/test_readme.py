@@ -116,6 +116,10 @@ def test_the_topics_it_shows_are_those_of_the_appliance() -> None:
         topics.camera_status(root, node, camera),
         topics.camera_events(root, node, camera),
         topics.camera_text(root, node, camera),
+        topics.camera_snapshot(root, node, camera),
+        topics.command(root, node, None, "<command>"),
+        topics.command(root, node, camera, "<command>"),
+        topics.answer(root, node, None, "<command>"),
     }
     assert {f"{root}/{topic}" for topic in shown} == used
 

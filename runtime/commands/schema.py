@@ -1,4 +1,4 @@
-"""`edge-ocr schema`: the JSON Schemas of everything that is published."""
+"""`edge-ocr schema`: the JSON Schemas of everything that goes over MQTT, and the AsyncAPI document of it."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from edge_ocr.errors import ConfigError
+from runtime.asyncapi import document
 from runtime.events import SCHEMAS, json_schema
 from runtime.files import write_file
 
@@ -15,15 +16,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", choices=sorted(SCHEMAS), help="one payload only (default: an object with all of them)"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write one file a payload into this folder instead")
+    parser.add_argument(
+        "--asyncapi", action="store_true", help="the AsyncAPI 3 document: topics, payloads, quality of service"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write all of it into this folder, one file a payload")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print or write the schemas.
 
     Raises:
-        EdgeOcrError: the folder cannot be written to.
+        ConfigError: options do not go together, or the folder cannot be written to.
     """
+    if args.asyncapi and (args.name or args.out):
+        raise ConfigError("--asyncapi: goes alone; --out writes the AsyncAPI document beside the schemas")
+    if args.asyncapi:
+        sys.stdout.write(asyncapi_text())
+        return 0
     names = [args.name] if args.name else list(SCHEMAS)
     if args.out is not None:
         _write(names, args.out)
@@ -39,6 +48,11 @@ def schema_text(name: str) -> str:
     return json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
+def asyncapi_text() -> str:
+    """The AsyncAPI document as its file in `runtime/schemas/` has it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
 def _write(names: list[str], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,3 +60,4 @@ def _write(names: list[str], folder: Path) -> None:
         raise ConfigError(f"--out {folder}: {error.strerror}; name a folder that can be written to") from error
     for name in names:
         write_file(folder / f"{name}.json", schema_text(name).encode())
+    write_file(folder / "asyncapi.json", asyncapi_text().encode())

@@ -67,9 +67,13 @@ class Node:
 
     def put(self, n: int = 1) -> None:
         for _ in range(n):
+            self.outbox.put(event(self._seq + 1))
             self._seq += 1
-            self.outbox.put(event(self._seq))
             self.publisher.wake()
+
+    @property
+    def n_put(self) -> int:
+        return self._seq
 
     @property
     def pending(self) -> int:

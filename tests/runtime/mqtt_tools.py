@@ -41,12 +41,24 @@ class Received:
     retain: bool
     content_type: str | None = None
     user_properties: tuple[tuple[str, str], ...] = ()
+    correlation: bytes | None = None
+    expiry_s: int | None = None
 
 
 class Subscriber:
     """A client that keeps everything it gets, across losses of the broker."""
 
-    def __init__(self, port: int, topic: str = "#", *, wait: bool = True, version: int = 4) -> None:
+    def __init__(
+        self,
+        port: int,
+        topic: str = "#",
+        *,
+        wait: bool = True,
+        version: int = 4,
+        qos: int = 1,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
         self.received: list[Received] = []
         self._subscribed = threading.Event()
         self._client = paho.Client(
@@ -55,9 +67,11 @@ class Subscriber:
             protocol=MQTTProtocolVersion(version),
         )
         self._client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
-        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=qos)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._keep
+        if username is not None:
+            self._client.username_pw_set(username, password)
         self._port = port
         self._wait = wait
 
@@ -85,11 +99,18 @@ class Subscriber:
         return [message.payload for message in list(self.received) if message.topic == topic]
 
     def _keep(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        content_type = getattr(message.properties, "ContentType", None)
-        user_properties = tuple(getattr(message.properties, "UserProperty", ()))
-        payload = bytes(message.payload)
+        properties = message.properties
         self.received.append(
-            Received(message.topic, payload, message.qos, message.retain, content_type, user_properties)
+            Received(
+                message.topic,
+                bytes(message.payload),
+                message.qos,
+                message.retain,
+                getattr(properties, "ContentType", None),
+                tuple(getattr(properties, "UserProperty", ())),
+                getattr(properties, "CorrelationData", None),
+                getattr(properties, "MessageExpiryInterval", None),
+            )
         )
 
 

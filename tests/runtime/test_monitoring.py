@@ -98,6 +98,7 @@ def test_metrics_are_those_of_the_payload() -> None:
         ("edge_ocr_frame_age_seconds", "door"): 0.04,
         ("edge_ocr_broker_connected",): 1,
         ("edge_ocr_broker_connects_total",): 2,
+        ("edge_ocr_mqtt_faults_total",): 0,
         ("edge_ocr_spool_pending",): 4,
         ("edge_ocr_spool_dropped_total", "full"): 1,
         ("edge_ocr_stage_seconds_bucket", "0.001", "detect"): 1,

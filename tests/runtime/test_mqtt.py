@@ -1,7 +1,6 @@
 """The publisher against a real broker in this process, and against one that misbehaves as told."""
 
 import logging
-import shutil
 import socket
 import ssl
 import subprocess
@@ -24,6 +23,7 @@ from runtime.mqtt_messages import MqttVersion, Publication, Received
 from runtime.mqtt_rivalry import Rivalry
 from runtime.mqtt_session import WINDOW
 from runtime.outbox import MemoryOutbox
+from tests.runtime.mosquitto import needs_openssl
 from tests.runtime.mqtt_node import (
     EVENTS,
     OFFLINE,
@@ -438,58 +438,6 @@ def test_a_rivalry_is_told_from_outages() -> None:
     assert [rivalry.is_lost(lasted_s=1, taken_over=False) for _ in range(8)] == [False] * 7 + [True]
 
 
-# -- mosquitto, where it is installed
-
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-needs_mosquitto = pytest.mark.skipif(not Path(MOSQUITTO).exists(), reason="needs mosquitto")
-
-
-@contextmanager
-def mosquitto(folder: Path, port: int) -> Iterator[None]:
-    settings = folder / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = subprocess.Popen([MOSQUITTO, "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-@needs_mosquitto
-def test_mqtt_5_arrives_with_its_properties_and_survives_a_killed_broker(tmp_path: Path) -> None:
-    port = free_port()
-    with running(Node(port, MqttVersion.V5)) as node, Subscriber(port, wait=False, version=5) as subscriber:
-        with mosquitto(tmp_path, port):
-            subscriber.wait_subscribed()
-            wait_until(lambda: node.publisher.connected)
-            node.put(5)
-            wait_until(lambda: len(subscriber.payloads(EVENTS)) == 5)
-            subscriber.expect_new_subscription()
-        node.put(50)
-        with mosquitto(tmp_path, port):
-            subscriber.wait_subscribed()
-            wait_until(lambda: node.pending == 0)
-            node.publisher.stop()
-            wait_until(lambda: STOPPED in subscriber.payloads(STATUS))
-    assert node.outbox.counts().sent == 55
-    events = [message for message in subscriber.received if message.topic == EVENTS]
-    assert {message.content_type for message in events} == {"application/json"}
-    assert {message.user_properties for message in events} == {(("boot_id", "boot-1"), ("schema", "edge-ocr.event/1"))}
-
-
-@needs_mosquitto
-@pytest.mark.parametrize("version", list(MqttVersion))
-def test_of_two_nodes_with_one_id_one_stops_and_the_other_stays(tmp_path: Path, version: MqttVersion) -> None:
-    port = free_port()
-    with mosquitto(tmp_path, port), running(Node(port, version)) as first:
-        wait_until(lambda: first.publisher.connected)
-        with running(Node(port, version)) as second:
-            wait_until(lambda: first.conflicts or second.conflicts)
-            wait_until(lambda: first.publisher.connected or second.publisher.connected)
-            assert bool(first.conflicts) != bool(second.conflicts)
-
-
 # -- TLS
 
 
@@ -503,7 +451,7 @@ def test_a_certificate_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
 
 # paho leaves a socket open when the handshake fails.
 @pytest.mark.filterwarnings("ignore:.*unclosed.*SSLSocket:ResourceWarning")
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+@needs_openssl
 def test_tls_trusts_the_configured_ca_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"

@@ -26,7 +26,7 @@ from runtime.capture_status import StateCallback
 from runtime.commands.run import _Signals
 from runtime.config import CameraConfig, KioskConfig
 from runtime.frame_loop import PageReader
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.reload import changes
 from runtime.service import Service
 from runtime.systemd import Notifier
