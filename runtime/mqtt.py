@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 ACK_TIMEOUT_S = 20.0
 """A broker that does not acknowledge for so long is frozen, or not there any more."""
+MAX_WAIT_S = 15.0
+"""Between attempts to connect: of a broker that is back, many wait to hear, and an attempt costs little."""
 GOODBYE_S = 1.0
 """Kept of the time to stop for announcing that we stopped."""
 EVENT_EXPIRY_S = 72 * 3600
@@ -350,7 +352,7 @@ class Publisher:
         """Back off, unless we are told to stop."""
         if self._gave_up:
             return
-        until_s = time.monotonic() + self._backoff.next_s()
+        until_s = time.monotonic() + self._backoff.next_s(MAX_WAIT_S)
         while self._stop_by_s is None and (remaining_s := until_s - time.monotonic()) > 0:
             self._next_signal(remaining_s)
 
