@@ -12,14 +12,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from runtime.backoff import Backoff
 from runtime.config import MqttConfig
-from runtime.events import mark_delayed
 from runtime.latency import LatencyRecorder
 from runtime.mqtt_connect import Connector, NoSession
+from runtime.mqtt_delivery import Delivery
 from runtime.mqtt_link import Link
 from runtime.mqtt_messages import (
     Acknowledged,
@@ -100,19 +100,18 @@ class Publisher:
         self._outbox = outbox
         self._presence = presence
         self._client_id = client_id
-        self._recorder = recorder
         self._on_conflict = on_conflict
         self._subscriptions = tuple(subscriptions)
         self._on_received = on_received
         self._backoff = backoff or Backoff(random.random)
-        self._event_expiry_s = event_expiry_s
+        self._delivery = Delivery(outbox, recorder, boot_id=presence.boot_id, event_expiry_s=event_expiry_s)
         # What is missing is an error now, not a refusal later.
         tls_context(config)
         config.read_password()
         self._inbox: SimpleQueue[Signal] = SimpleQueue()
         self._lock = threading.Lock()
         # The status comes first on every connection.
-        self._latest = {presence.topic: self._publication(presence.topic, presence.online, retain=True)}
+        self._latest = {presence.topic: self._delivery.latest(presence.topic, presence.online)}
         self._link: Link | None = None
         self._rivalry = Rivalry()
         self._connector = Connector(self._new_session, self._next_signal, self._rivalry, version)
@@ -145,7 +144,7 @@ class Publisher:
             qos: 0 or 1.
             expiry_s: The broker forgets the value after this time, where it speaks MQTT 5.
         """
-        publication = self._publication(topic, payload, qos=qos, retain=True, expiry_s=expiry_s)
+        publication = self._delivery.latest(topic, payload, qos=qos, expiry_s=expiry_s)
         with self._lock:
             self._latest[topic] = publication
             if self._link is not None:
@@ -226,7 +225,7 @@ class Publisher:
             self._inbox,
             client_id=self._client_id,
             version=version,
-            will=self._publication(self._presence.topic, self._presence.offline, retain=True),
+            will=self._delivery.latest(self._presence.topic, self._presence.offline),
             on_received=self._on_received,
         )
 
@@ -271,32 +270,12 @@ class Publisher:
 
     def _event(self, stored: StoredMessage) -> Publication:
         assert self._link is not None
-        message = stored.message
-        payload = mark_delayed(message.payload) if self._link.is_delayed(stored) else message.payload
-        publication = self._publication(message.topic, payload, retain=False, expiry_s=self._event_expiry_s)
-        return replace(publication, user_properties=(*publication.user_properties, ("schema", "edge-ocr.event/1")))
-
-    def _publication(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool, expiry_s: int | None = None
-    ) -> Publication:
-        by = (("boot_id", self._presence.boot_id),)
-        return Publication(topic, payload, qos, retain, user_properties=by, expiry_s=expiry_s)
+        return self._delivery.event(stored, is_delayed=self._link.is_delayed(stored))
 
     def _acknowledged(self, link: Link, signal: Acknowledged) -> None:
-        """The broker has (or will not take) a message."""
-        flight = link.in_flight.pop(signal.mid, None)
         if signal.refusal is not None:
             self._say(f"the broker refuses messages: {signal.refusal}; check what the user may publish")
-        if flight is None or flight.stored is None:
-            return
-        stored = flight.stored
-        if signal.refusal is not None:
-            self._outbox.drop(stored.key, "refused")
-            return
-        self._outbox.acknowledge(stored.key)
-        if self._recorder is not None and not link.is_delayed(stored):
-            self._recorder.add("publish", (signal.at_s - stored.put_s) * 1e3)
-            self._recorder.add("capture_to_publish", (signal.at_s - stored.message.arrival_s) * 1e3)
+        self._delivery.acknowledged(link, signal)
 
     def _closed(self, link: Link, signal: Closed) -> None:
         """The connection ended though we did not want it to."""
@@ -324,7 +303,7 @@ class Publisher:
         """Announce that we stopped, wait for the acknowledgement, disconnect."""
         assert self._stop_by_s is not None
         session = link.session
-        mid = session.publish(self._publication(self._presence.topic, self._presence.stopped, retain=True))
+        mid = session.publish(self._delivery.latest(self._presence.topic, self._presence.stopped))
         is_closing = False
         while (remaining_s := self._stop_by_s - time.monotonic()) > 0:
             signal = self._next_signal(remaining_s)
