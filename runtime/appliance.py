@@ -1,6 +1,6 @@
 """The appliance: cameras in, text events out. Everything that happens to a frame can be read here, top-down.
 
-    captures -> frame loop (reader, tracker) -> events -> outbox -> publisher -> broker
+    captures -> frame loop (mask, reader, tracker, filter, redact) -> events -> outbox -> publisher -> broker
 
 Each camera has a thread that fetches frames, one thread reads them, one sends. The thread that calls `run` watches,
 and publishes the metrics.
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from edge_ocr import __version__
-from edge_ocr.errors import EdgeOcrError, PublishError, SourceError
+from edge_ocr.errors import ConfigError, EdgeOcrError, PublishError, SourceError
 from runtime import topics
 from runtime.backoff import Backoff
 from runtime.camera import Camera, Capture, Origin
@@ -40,6 +40,9 @@ from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
 from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import About, MemoryOutbox, Message, Outbox
+from runtime.reading import StepReader
+from runtime.redaction import Redactor, load_key
+from runtime.screening import Screen
 from runtime.sources import open_source
 from runtime.tracking import Tracker, TrackerConfig, TrackEvent
 
@@ -118,6 +121,7 @@ class Appliance:
         self._open_capture = open_capture or open_configured_capture
         self._last_seqs: dict[str, int] = {}
         self._reload_requested = False
+        self._redactor = Redactor(load_key(config.redaction_key_file) if config.redaction_key_file else None)
         cameras = [self._make_camera(name, camera) for name, camera in config.cameras.items()]
         self._loop = FrameLoop(cameras, reader, self.recorder, self._stopping, self._commit)
         self._controls = Controls(
@@ -369,9 +373,12 @@ class Appliance:
 
     def _make_camera(self, name: str, config: CameraConfig) -> Camera:
         origin = Origin(self._node, self._boot_id, self._reader.pack.name, self._reader.profile.name)
+        zones = config.make_zones()
+        if zones.limits_characters and not isinstance(self._reader, StepReader):
+            raise ConfigError(f"cameras.{name}: `allowed` and `mrz` need a reader on this box; leave them out")
         tracker = Tracker(TrackerConfig(min_score=config.min_score, min_reads=config.min_reads))
         capture = self._open_capture(name, config, lambda state, reason: self._state_changed(name))
-        return Camera(name, capture, tracker, origin)
+        return Camera(name, capture, tracker, origin, Screen(zones, self._redactor))
 
     def _state_changed(self, name: str) -> None:
         """A capture tells of a new state, from its own thread."""
@@ -409,4 +416,4 @@ def open_configured_capture(
     """
     policy = "latest" if realtime and config.policy is None else config.effective_policy
     source = open_source(config.source, realtime=realtime, every=policy == "every", ca_file=config.ca_file)
-    return CaptureThread(name, source, policy, config.ignore, on_state)
+    return CaptureThread(name, source, policy, on_state=on_state)

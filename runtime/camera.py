@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from runtime.events import (
     rfc3339,
 )
 from runtime.frames import CameraFault, Frame
+from runtime.screening import Screen
 from runtime.tracking import Tracker, TrackEvent
 
 LOST_AFTER_S = 15.0
@@ -92,10 +93,13 @@ class Origin:
 class Camera:
     """State of one camera; used by the inference thread, its counters may be read by others."""
 
-    def __init__(self, name: str, capture: Capture, tracker: Tracker, origin: Origin) -> None:
+    def __init__(
+        self, name: str, capture: Capture, tracker: Tracker, origin: Origin, screen: Screen | None = None
+    ) -> None:
         self.name = name
         self.capture = capture
         self.tracker = tracker
+        self.screen = screen or Screen()
         self.frames_read = 0
         self.read_errors = 0
         self.over_budget = 0
@@ -119,21 +123,26 @@ class Camera:
         """Number events on from those of a camera that had our name before."""
         self._seq = seq
 
+    def masked(self, frame: Frame) -> Frame:
+        """A frame with all black that nothing may look at."""
+        image = self.screen.zones.mask(frame.image)
+        return frame if image is frame.image else replace(frame, image=image)
+
+    def shown_image(self, frame: Frame) -> NDArray[np.uint8]:
+        """A masked frame as it may be shown to somebody: what is redacted is black."""
+        return self.screen.hide_redacted(frame.image, self.tracker.visible())
+
     def track(self, page: Page, frame: Frame) -> list[TrackEvent]:
-        """What the texts of one frame change."""
+        """What the texts of one frame change: tracked, filtered, redacted."""
         self.frames_read += 1
         self.last_ts = frame.ts
         self.last_frame = frame
         self._size = (page.width, page.height)
-        return self.tracker.update(page, frame.ts)
+        return self.screen.pass_on(self.tracker.update(page, frame.ts), self.tracker.visible, frame.ts)
 
     def finish(self) -> list[TrackEvent]:
         """End every text: no frame will come."""
-        return self.tracker.finish()
-
-    def shown_image(self, frame: Frame) -> NDArray[np.uint8]:
-        """A masked frame as it may be shown to somebody."""
-        return frame.image
+        return self.screen.pass_on(self.tracker.finish(), self.tracker.visible, self.last_ts or 0.0)
 
     def event(self, change: TrackEvent, latency: EventLatency) -> TextEvent:
         """A change as it is published; every call counts up `seq`."""
@@ -157,6 +166,8 @@ class Camera:
             quad=_corners(change.quad, scale=(1.0, 1.0), digits=1),
             quad_norm=_corners(change.quad, scale=self._size, digits=5),
             frame_size=self._size,
+            zone=change.zone,
+            redaction=change.redaction,
             first_seen=rfc3339(change.first_seen),
             last_seen=rfc3339(change.last_seen),
             latency_ms=latency,
@@ -179,8 +190,10 @@ class Camera:
                     text=seen.text,
                     score=round(seen.score, 4),
                     quad=_corners(seen.quad, scale=(1.0, 1.0), digits=1),
+                    zone=seen.zone,
+                    redaction=seen.redaction,
                 )
-                for seen in self.tracker.visible()
+                for seen in self.screen.visible(self.tracker.visible())
             ),
         )
 
@@ -213,6 +226,7 @@ class Camera:
             stalls=stats.stalls,
             events=self._by_type.total(),
             events_by_type=dict(self._by_type),
+            filtered=self.screen.refused(),
             state=self.capture.state,
             fps=_rounded(stats.fps, 2),
             frame_age_ms=_frame_age_ms(stats),

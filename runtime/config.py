@@ -2,8 +2,9 @@
 
 import re
 import socket
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import (
@@ -23,6 +24,8 @@ from runtime.config_http import MetricsConfig, PreviewConfig
 from runtime.events import CommandName, Name
 from runtime.redact import redact
 from runtime.sources.spec import is_live_spec, resolve_spec
+from runtime.zone_config import TextRules, ZoneConfig
+from runtime.zones import OUTSIDE, Zones
 
 DEFAULT_CAMERA = "cam0"
 """Name of the camera of `run --source`."""
@@ -160,8 +163,6 @@ class SpoolConfig(Config):
 class CameraConfig(Config):
     """One camera: where its frames come from, and when a text counts."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"zones"})
-
     source: Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1, repr=False)]
     """What `runtime.sources.open_source` opens. May hold credentials: show `shown_source` instead."""
     ca_file: FilePath | None = None
@@ -174,12 +175,32 @@ class CameraConfig(Config):
     """Readings below this confidence do not count."""
     min_reads: Annotated[int, Field(ge=1)] = 2
     """Agreeing reads after which a text has settled."""
+    zones: dict[Name, ZoneConfig] = Field(default_factory=dict)
+    """Where texts are read, and which of them count; with none, everywhere."""
+    outside: TextRules | None = None
+    """Rules for what is in no zone. None: masked if there are zones, else read without rules."""
+
+    @field_validator("zones")
+    @classmethod
+    def _check_zone_names(cls, zones: dict[str, ZoneConfig]) -> dict[str, ZoneConfig]:
+        if OUTSIDE in zones:
+            raise ValueError(f"'{OUTSIDE}' stands for what is in no zone; give this zone another name")
+        return zones
 
     @field_validator("source")
     @classmethod
     def _resolve_source(cls, source: str, info: ValidationInfo) -> str:
         """Start a relative file name at the folder of the configuration file."""
         return resolve_spec(source, (info.context or {}).get("folder", Path()))
+
+    @property
+    def all_rules(self) -> dict[str, TextRules]:
+        """The rules of every zone, and of what is in none where that has some, by name."""
+        return {**self.zones, **({OUTSIDE: self.outside} if self.outside is not None else {})}
+
+    def make_zones(self) -> Zones:
+        """The zones, ready for use."""
+        return Zones(self.zones, outside=self.outside, ignore=self.ignore)
 
     @property
     def shown_source(self) -> str:
@@ -201,6 +222,34 @@ def default_node() -> str:
 class KioskConfig(Config):
     """All of kiosk.yaml."""
 
+    @model_validator(mode="after")
+    def _check_redaction_key(self) -> "KioskConfig":
+        if self.redaction_key_file is None and self.needs_redaction_key:
+            raise ValueError("redact: hmac needs a key; name a file for it with `redaction_key_file`")
+        return self
+
+    @property
+    def needs_redaction_key(self) -> bool:
+        """Whether any rule asks for `redact: hmac`."""
+        return any(rules.redact == "hmac" for camera in self.cameras.values() for rules in camera.all_rules.values())
+
+    def check_allowed(self, charset: Collection[str]) -> None:
+        """Refuse allowed characters that a pack cannot read.
+
+        Raises:
+            ConfigError: there are some; one line that names camera, zone and characters.
+        """
+        for camera, config in self.cameras.items():
+            for name, rules in config.all_rules.items():
+                place = name if name == OUTSIDE else f"zones.{name}"
+                unknown = "".join(sorted((rules.decoded or frozenset()) - set(charset)))
+                if unknown:
+                    key = "mrz" if rules.allowed is None else "allowed"
+                    raise ConfigError(
+                        f"cameras.{camera}.{place}.{key}: the pack {self.pack} cannot read {unknown!r};"
+                        " leave these characters out, or use a pack that can"
+                    )
+
     node: Name = Field(default_factory=default_node)
     """Name of this box, in every topic; the client id is `edge-ocr-<node>`."""
     profile: str = "auto"
@@ -209,6 +258,8 @@ class KioskConfig(Config):
     """Model pack: a name or a folder."""
     mqtt: MqttConfig = MqttConfig()
     spool: SpoolConfig = SpoolConfig()
+    redaction_key_file: FilePath | None = None
+    """The key of `redact: hmac`, in bytes or text; made with mode 0600 at the first start."""
     cameras: Annotated[dict[Name, CameraConfig], Field(min_length=1)]
     metrics: MetricsConfig | None = None
     """None: nothing listens."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from runtime.frames import CameraFault
+from runtime.redaction import Redaction
 from runtime.topics import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -55,7 +56,8 @@ RequestId = Annotated[StrictStr, Field(max_length=128)] | Annotated[StrictInt, F
 class Payload(BaseModel):
     """Something published: immutable, without unknown keys, NaN or infinities."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Inputs are not quoted in errors: a text that was to be redacted must not reach the log.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     def to_json(self) -> bytes:
         """The payload as it goes over the wire: compact UTF-8 JSON, every key present."""
@@ -91,22 +93,25 @@ class TextEvent(Payload):
     """One occurrence of a text, the same from its begin to its end."""
     ts: Timestamp
     """Capture time of the frame that caused the event."""
-    text: Annotated[str, Field(min_length=1)]
-    """The text that the reads agree on."""
+    text: str
+    """The text that the reads agree on, after the zone's replacement rules; empty only where `redaction` is drop."""
     text_raw: str
-    """The latest single reading, as the recogniser gave it."""
+    """The latest single reading, as the recogniser gave it; redacted like `text`."""
+    redaction: Redaction | None = None
+    """What was done to the texts before they were stored; null: nothing."""
     score: Score
     """Mean confidence of the agreeing reads."""
     reads: Count
     """Reads that were counted for this text so far."""
     agreeing_reads: Count
-    """Those of them that read exactly `text`."""
+    """Those of them that read exactly the text they agree on."""
     quad: Quad
     """Where it was seen last, pixels."""
     quad_norm: Quad
     """The same in fractions of the frame's width and height."""
     frame_size: Size
     zone: Name | None = None
+    """The zone that holds its centre; null outside of all."""
     first_seen: Timestamp
     last_seen: Timestamp
     latency_ms: EventLatency
@@ -116,6 +121,10 @@ class TextEvent(Payload):
     """Why the text ended; null for the other types."""
     pack: str
     profile: str
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Refuse an empty text that was not dropped."""
+        _refuse_lost_text(self.text, self.redaction)
 
 
 class NodeStatus(Payload):
@@ -148,10 +157,16 @@ class VisibleLine(Payload):
     """One line that is legible now."""
 
     track_id: Annotated[int, Field(ge=1)]
-    text: Annotated[str, Field(min_length=1)]
+    text: str
+    """As in the event; empty only where `redaction` is drop."""
     score: Score
     quad: Quad
     zone: Name | None = None
+    redaction: Redaction | None = None
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Refuse an empty text that was not dropped."""
+        _refuse_lost_text(self.text, self.redaction)
 
 
 class CameraText(Payload):
@@ -194,6 +209,8 @@ class CameraMetrics(Payload):
     stalls: Count = 0
     events: Count
     events_by_type: dict[EventType, Count] = {}
+    filtered: dict[str, dict[str, Count]] = {}
+    """Texts that were refused, by zone (`outside`: in none) and the rule that refused them."""
     state: CameraState
     fps: Annotated[float, Field(ge=0)] | None = None
     frame_age_ms: Milliseconds | None = None
@@ -302,6 +319,11 @@ def _changed(payload: bytes, **values: Any) -> bytes:
     if not isinstance(event, dict):
         raise ValueError("not an event")
     return json.dumps(event | values, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _refuse_lost_text(text: str, redaction: Redaction | None) -> None:
+    if not text and redaction != "drop":
+        raise ValueError("an empty text that was not dropped")
 
 
 def rfc3339(ts: float) -> str:

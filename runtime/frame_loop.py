@@ -1,9 +1,9 @@
 """The inference thread: the newest frame of each camera in turn becomes changes of its texts.
 
-    next_frame -> read -> track -> on_changes
+    next_frame -> mask -> read -> track -> filter -> redact -> on_changes
 
-Masks are black already when a frame comes (`runtime.capture`); what changed goes to whoever publishes
-(`runtime.appliance`).
+What is masked is black before anything looks at a frame (`runtime.zones`); what is filtered or redacted never leaves
+`Camera.track` (`runtime.screening`); the rest goes to whoever publishes (`runtime.appliance`).
 """
 
 import logging
@@ -22,6 +22,7 @@ from runtime.camera import EVENT_STAGES, Camera
 from runtime.events import TextEvent
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder
+from runtime.reading import read_zones
 from runtime.tracking import TrackEvent
 
 LOOK_EVERY_S = 1.0
@@ -138,7 +139,7 @@ class FrameLoop:
         """End what a camera still shows: no frame of it will come."""
         if not camera.is_finished:
             camera.is_finished = True
-            self._on_changes(camera, camera.tracker.finish(), time.monotonic(), None)
+            self._on_changes(camera, camera.finish(), time.monotonic(), None)
 
     def _end_lost_texts(self) -> None:
         """End what cameras showed that have been away for long: nobody knows whether it is still there."""
@@ -189,7 +190,8 @@ class FrameLoop:
     def _process(self, camera: Camera, frame: Frame) -> None:
         """Frame to page to tracks to changes: the way of every frame."""
         taken_s = time.monotonic()
-        page = self._reader.read(frame.image)
+        frame = camera.masked(frame)
+        page = read_zones(self._reader, frame.image, camera.screen.zones)
         read_s = time.monotonic()
         changes = camera.track(page, frame)
         tracked_s = time.monotonic()

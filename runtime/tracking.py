@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge_ocr import Line, Page
 from edge_ocr.geometry import quad_size, reading_order
 from runtime.matching import Floats, Places, displacement, holds, intersections, ious, ratios, similarity
+from runtime.redaction import Redaction
 from runtime.voting import SettledText, TextVote
 
 Quad = NDArray[np.float32]
@@ -91,6 +92,10 @@ class TrackEvent:
     last_seen: float
     reason: EndReason | None = None
     """Why it ended; None for the other types."""
+    zone: str | None = None
+    """Where it is published from; `runtime.screening` says."""
+    redaction: Redaction | None = None
+    """What was done to its texts; `runtime.screening` says."""
 
 
 @dataclass(slots=True, eq=False)

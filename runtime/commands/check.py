@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_ocr import ConfigError, EdgeOcrError, SourceError
+from runtime.commands.run import check_charset
 from runtime.config import CameraConfig, KioskConfig, config_from_options, load_kiosk
 from runtime.redact import redact
+from runtime.redaction import read_key
 
 FAST_SETS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 """The instruction sets that decide how fast reading is."""
@@ -49,6 +51,8 @@ def _checks(args: argparse.Namespace, config: KioskConfig | None) -> Iterator[Ch
         if args.config is not None or args.source is not None:
             for name, camera in config.cameras.items():
                 yield f"camera {name}", lambda camera=camera: _check_camera(camera)  # type: ignore[misc]
+        if any(camera.all_rules for camera in config.cameras.values()):
+            yield "zones", lambda: _check_rules(config)
         if args.config is not None or args.broker is not None:
             yield "broker", lambda: _check_broker(config)
         if args.config is not None or args.source is not None:
@@ -92,10 +96,33 @@ def _check_camera(camera: CameraConfig) -> str:
         if frame is None:
             raise SourceError(f"{source.description}: opened, but gave no frame")
         height, width = frame.image.shape[:2]
+        misplaced = camera.make_zones().misplaced(width, height)
+        if misplaced:
+            raise ConfigError(
+                f"{source.description}: {width} x {height}, so it shows nothing of zone {', '.join(misplaced)};"
+                " zones are in pixels of the frame"
+            )
         rate = f" at {source.nominal_fps:g} fps" if source.nominal_fps else ""
         return f"{source.description}: {width} x {height}{rate}, policy {camera.effective_policy}"
     finally:
         source.close()
+
+
+def _check_rules(config: KioskConfig) -> str:
+    """Whether the zones' rules can be kept: the pack reads what they allow, the key is in order."""
+    check_charset(config)
+    n_zones = sum(len(camera.zones) for camera in config.cameras.values())
+    found = f"{n_zones} zone{'s' if n_zones != 1 else ''}"
+    path = config.redaction_key_file
+    if path is None:
+        return found
+    if not path.exists():
+        return f"{found}; {path} will be made at the first start"
+    try:
+        read_key(path)
+    except OSError as error:
+        raise ConfigError(f"redaction_key_file: {path}: {error.strerror}") from error
+    return f"{found}; redaction key in order"
 
 
 def _check_broker(config: KioskConfig) -> str:

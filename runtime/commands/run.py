@@ -69,6 +69,7 @@ def read_config(args: argparse.Namespace) -> KioskConfig:
 
     Raises:
         ConfigError: a file or option cannot be used.
+        ModelError: zones allow certain characters, and the pack cannot be used.
     """
     if args.config is not None:
         only_alone = {"--broker": args.broker, "--node": args.node, "--profile": args.profile, "--pack": args.pack}
@@ -80,10 +81,24 @@ def read_config(args: argparse.Namespace) -> KioskConfig:
         config = config_from_options(
             source=args.source, broker=args.broker, node=args.node, profile=args.profile, pack=args.pack
         )
+    check_charset(config)
     if not args.every:
         return config
     cameras = {name: camera.model_copy(update={"policy": "every"}) for name, camera in config.cameras.items()}
     return config.model_copy(update={"cameras": cameras})
+
+
+def check_charset(config: KioskConfig) -> None:
+    """Refuse allowed characters that the pack cannot read, before anything is loaded.
+
+    Raises:
+        ConfigError: there are some.
+        ModelError: the pack cannot be used.
+    """
+    if any(rules.decoded for camera in config.cameras.values() for rules in camera.all_rules.values()):
+        from edge_ocr.pack import load_pack
+
+        config.check_allowed(load_pack(config.pack).charset)
 
 
 def load_warm_reader(pack: str, profile: str, frame_hw: tuple[int, int] = USUAL_HW) -> PageReader:

@@ -75,7 +75,7 @@ class LiveView:
         if watched.due_s < now_s:
             watched.due_s = now_s + self._gap_s
         number = watched.view.number + 1 if watched.view else 1
-        watched.view = View(number, frame.image, camera.text(frame.ts), self._width)
+        watched.view = View(number, camera.shown_image(frame), camera.text(frame.ts), self._width)
 
     def published(self, event: TextEvent) -> None:
         """An event went into the outbox."""

@@ -7,6 +7,7 @@ import pytest
 from edge_ocr.errors import ConfigError
 from runtime.config import CameraConfig, KioskConfig, MqttConfig, config_from_options, default_node, load_kiosk
 from runtime.redact import redact
+from runtime.zone_config import expand_characters
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ cameras:
         ),
         pytest.param(
             "cameras: {cam0: {source: 0}}\nquux: 1\n",
-            "kiosk.yaml:2: quux: unknown key; known are node, profile, pack, mqtt, spool, cameras",
+            "kiosk.yaml:2: quux: unknown key; known are node, profile, pack, mqtt, spool, redaction_key_file, cameras",
             id="a key like no other",
         ),
         pytest.param(
@@ -91,11 +92,6 @@ cameras:
             "node: a\ncameras:\n  cam0:\n    policy: latest\n",
             "kiosk.yaml:3: cameras.cam0.source: this key is required",
             id="a key that is missing",
-        ),
-        pytest.param(
-            "cameras:\n  cam0:\n    source: 0\n    zones: {}\n",
-            "kiosk.yaml:4: cameras.cam0.zones: is not in this version yet; leave the key out",
-            id="a camera's key of a later version",
         ),
         pytest.param(
             "metrics: {listen: 9464}\ncameras: {cam0: {source: 0}}\n",
@@ -316,3 +312,108 @@ def test_the_host_name_becomes_a_nodes_name(monkeypatch: pytest.MonkeyPatch, hos
 )
 def test_redact_hides_credentials_only(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+ZONE = "cameras:\n  cam0:\n    source: 0\n    zones:\n      ticket:\n        polygon: [[0, 0], [9, 0], [9, 9]]\n"
+
+
+def test_zones_and_the_outside_take_the_same_rules(write: Write) -> None:
+    config = load_kiosk(
+        write(
+            "redaction_key_file: key\n" + ZONE + "        min_score: 0.6\n        allowed: A-Z0-9-\n"
+            "        match: '^[A-Z]{2}[0-9]{6}$'\n        replace: [{pattern: O, with: '0'}]\n        redact: hmac\n"
+            "      passport: {polygon: [[0, 0], [9, 0], [9, 9]], mrz: [td1, td3]}\n"
+            "    outside: {min_length: 2, max_length: 9, redact: mask}\n"
+        )
+    )
+    camera = config.cameras["cam0"]
+    ticket, passport = camera.zones.values()
+    assert ticket.decoded == frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+    assert passport.decoded == frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<")
+    assert camera.outside is not None
+    assert camera.outside.max_length == 9
+    assert list(camera.all_rules) == ["ticket", "passport", "outside"]
+    assert config.needs_redaction_key
+    assert config.redaction_key_file == Path("key")
+
+
+@pytest.mark.parametrize(
+    ("spec", "characters"),
+    [
+        pytest.param("abc", "abc", id="as they stand"),
+        pytest.param("0-3", "0123", id="a range"),
+        pytest.param("a-c-", "abc-", id="a dash at the end"),
+        pytest.param("-a", "-a", id="a dash at the start"),
+        pytest.param("0-9 <", "0123456789 <", id="the space counts"),
+    ],
+)
+def test_allowed_characters_may_be_ranges(spec: str, characters: str) -> None:
+    assert expand_characters(spec) == frozenset(characters)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(
+            "match: '[A-Z'",
+            "kiosk.yaml:7: cameras.cam0.zones.ticket.match: not a regular expression: ",
+            id="expression",
+        ),
+        pytest.param(
+            "replace:\n        - {pattern: a, with: b}\n        - {pattern: (a), with: '\\2'}",
+            "kiosk.yaml:9: cameras.cam0.zones.ticket.replace[1]: `with` does not fit the pattern: ",
+            id="reference to no group",
+        ),
+        pytest.param(
+            "mach: a",
+            "kiosk.yaml:7: cameras.cam0.zones.ticket.mach: unknown key; did you mean 'match'?",
+            id="unknown key",
+        ),
+        pytest.param("allowed: 123", "ticket.allowed: should be text; put it in quotes", id="a number as characters"),
+        pytest.param("allowed: z-a", "ticket.allowed: the range z-a runs backwards", id="a range that runs backwards"),
+        pytest.param("allowed: ''", "ticket.allowed: must not be empty", id="no characters"),
+        pytest.param("mrz: [td9]", "kiosk.yaml:7: cameras.cam0.zones.ticket.mrz[0]: ", id="an unknown format"),
+        pytest.param("mrz: []", "ticket: mrz: [] leaves no format", id="no format"),
+        pytest.param(
+            "{mrz: [td3], allowed: A-Z}",
+            "ticket: mrz needs all of A-Z0-9<; leave `allowed` out",
+            id="too few characters",
+        ),
+        pytest.param(
+            "{min_length: 5, max_length: 4}", "ticket: min_length 5 is above max_length 4", id="no length left"
+        ),
+        pytest.param("redact: blur", "kiosk.yaml:7: cameras.cam0.zones.ticket.redact: should be", id="redaction"),
+        pytest.param("redact: hmac", "redact: hmac needs a key; name a file", id="hashing without a key"),
+        pytest.param("polygon: [[0, 0], [1, 1]]", "needs at least 3 entries", id="a polygon of two points"),
+    ],
+)
+def test_a_mistake_in_a_zone_is_told_with_its_place(write: Write, line: str, message: str) -> None:
+    text = ZONE
+    if line.startswith("polygon"):
+        text = text.rpartition("        polygon")[0]
+    keys = line.strip("{}").split(", ") if line.startswith("{") else [line]
+    with pytest.raises(ConfigError) as raised:
+        load_kiosk(write(text + "".join(f"        {key}\n" for key in keys)))
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        pytest.param("Ticket 1", "the name should match pattern", id="not a name"),
+        pytest.param("outside", "'outside' stands for what is in no zone", id="a name that is taken"),
+    ],
+)
+def test_a_zones_name_is_checked(write: Write, name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_kiosk(write(ZONE.replace("ticket", name)))
+
+
+def test_allowed_characters_must_be_in_the_packs_charset(write: Write) -> None:
+    config = load_kiosk(write(ZONE + "        allowed: А-Я\n"))
+    with pytest.raises(ConfigError, match=r"cameras\.cam0\.zones\.ticket\.allowed: the pack latin cannot read 'АБ"):
+        config.check_allowed("ABC")
+    load_kiosk(write(ZONE + "        allowed: A-C\n")).check_allowed("ABC")
+    with pytest.raises(ConfigError, match=r"cameras\.cam0\.outside\.mrz: .* cannot read '0123456789<D"):
+        load_kiosk(write("cameras: {cam0: {source: 0, outside: {mrz: [td3]}}}")).check_allowed("ABC")

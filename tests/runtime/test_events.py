@@ -41,9 +41,9 @@ def event(**changes: Any) -> TextEvent:
 def test_an_event_has_every_field_of_the_contract() -> None:
     payload = json.loads(event().to_json())
     assert list(payload) == [
-        "schema", "type", "node", "camera", "boot_id", "seq", "track_id", "ts", "text", "text_raw", "score", "reads",
-        "agreeing_reads", "quad", "quad_norm", "frame_size", "zone", "first_seen", "last_seen", "latency_ms", "delayed",
-        "reason", "pack", "profile",
+        "schema", "type", "node", "camera", "boot_id", "seq", "track_id", "ts", "text", "text_raw", "redaction",
+        "score", "reads", "agreeing_reads", "quad", "quad_norm", "frame_size", "zone", "first_seen", "last_seen",
+        "latency_ms", "delayed", "reason", "pack", "profile",
     ]  # fmt: skip
     assert payload["schema"] == "edge-ocr.event/1"
     assert payload["zone"] is None
@@ -52,6 +52,18 @@ def test_an_event_has_every_field_of_the_contract() -> None:
         "capture_wait", "detect", "crop", "orient", "recognize", "track", "total",
     ]  # fmt: skip
     jsonschema.validate(payload, json_schema("event"))
+
+
+def test_a_text_is_empty_only_where_it_was_dropped() -> None:
+    assert event(text="", text_raw="", redaction="drop").text == ""
+    with pytest.raises(ValueError, match="an empty text that was not dropped"):
+        event(text="", redaction="mask")
+
+
+def test_what_is_wrong_with_a_payload_is_told_without_its_text() -> None:
+    with pytest.raises(ValidationError) as raised:
+        event(text="AB1234", score=7)
+    assert "AB1234" not in str(raised.value)
 
 
 def test_payloads_are_utf8_and_come_back_the_same() -> None:
@@ -73,7 +85,7 @@ def test_payloads_are_utf8_and_come_back_the_same() -> None:
     ],
 )
 def test_wrong_events_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError):  # noqa: PT011  # one or the other of pydantic's kinds
         event(**wrong)
 
 
