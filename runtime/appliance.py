@@ -175,7 +175,9 @@ class Appliance:
             ts=rfc3339(time.time()),
             uptime_s=round(time.monotonic() - self._started_s, 1),
             cameras={camera.name: camera.metrics() for camera in self._loop.cameras},
-            outbox=OutboxMetrics(pending=counts.pending, sent=counts.sent, dropped=dict(counts.dropped)),
+            outbox=OutboxMetrics(
+                state=self._outbox.state, pending=counts.pending, sent=counts.sent, dropped=dict(counts.dropped)
+            ),
             connects=self._publisher.connects,
             mqtt_faults=self._publisher.faults,
             commands=dict(self._controls.counts()),
@@ -196,6 +198,10 @@ class Appliance:
     def camera_names(self) -> tuple[str, ...]:
         """The cameras that are read now."""
         return tuple(camera.name for camera in self._loop.cameras)
+
+    def reasons(self) -> dict[str, str | None]:
+        """Why each camera does not give pictures; None for one that does."""
+        return {camera.name: camera.capture.reason for camera in self._loop.cameras}
 
     def observe(self, observer: Observer | None) -> None:
         """Let somebody look on; None: nobody."""

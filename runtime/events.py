@@ -219,6 +219,8 @@ class CameraMetrics(Payload):
 class OutboxMetrics(Payload):
     """Events on their way to the broker, since the spool's file was made; restarts do not reset them."""
 
+    state: SpoolState = "ok"
+    """Whether events are safe while they wait."""
     pending: Count
     """Stored and not acknowledged yet."""
     sent: Count

@@ -8,7 +8,7 @@ so the number of time series is bounded.
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -21,14 +21,15 @@ from starlette.routing import Route
 
 from edge_ocr import __version__
 from runtime.config_http import MetricsConfig
-from runtime.events import CameraMetrics, Metrics
+from runtime.events import CameraMetrics, CameraState, Metrics, SpoolState
 from runtime.health import Progress, unreadiness
 from runtime.http_server import listen_on, serve_http, url_of
 from runtime.latency import LatencyRecorder
 
 logger = logging.getLogger(__name__)
 
-CAMERA_STATES = ("streaming", "stalled", "reconnecting", "failed", "paused")
+CAMERA_STATES: tuple[str, ...] = get_args(CameraState)
+SPOOL_STATES: tuple[str, ...] = get_args(SpoolState)
 
 
 class Monitored(Protocol):
@@ -92,6 +93,7 @@ def monitoring_app(subject: Monitored) -> Starlette:
             {
                 "cameras": {name: camera.state for name, camera in metrics.cameras.items()},
                 "broker": "connected" if subject.connected else "away",
+                "spool": metrics.outbox.state,
                 "pending": metrics.outbox.pending,
             },
         )
@@ -171,6 +173,10 @@ def _of_delivery(metrics: Metrics) -> Iterator[Metric]:
         "edge_ocr_commands", "Commands over MQTT, by what became of them", ["outcome"],
         (((outcome,), n) for outcome, n in metrics.commands.items()),
     )  # fmt: skip
+    state = GaugeMetricFamily("edge_ocr_spool_state", "1 for the state it is in", labels=["state"])
+    for known in SPOOL_STATES:
+        state.add_metric([known], float(outbox.state == known))
+    yield state
     yield _gauge("edge_ocr_spool_pending", "Events that the broker has not acknowledged", outbox.pending)
     yield _counter("edge_ocr_spool_sent", "Events that the broker acknowledged", [], [((), outbox.sent)])
     yield _counter(

@@ -113,6 +113,10 @@ class Service:
         """The cameras that are read now."""
         return self._appliance.camera_names
 
+    def reasons(self) -> dict[str, str | None]:
+        """Why each camera does not give pictures; None for one that does."""
+        return self._appliance.reasons()
+
     def metrics(self) -> Metrics:
         """The counters."""
         return self._appliance.metrics()

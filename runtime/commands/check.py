@@ -1,18 +1,18 @@
 """`edge-ocr check`: try everything that `run` needs, and say what is wrong."""
 
 import argparse
+import contextlib
+import logging
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from edge_ocr import ConfigError, EdgeOcrError, SourceError
-from runtime.commands.run import check_charset
-from runtime.config import CameraConfig, KioskConfig, config_from_options, load_kiosk
+from edge_ocr import ConfigError, EdgeOcrError
+from runtime import checks
+from runtime.config import KioskConfig, config_from_options, load_kiosk
 from runtime.redact import redact
-from runtime.redaction import read_key
-
-FAST_SETS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
-"""The instruction sets that decide how fast reading is."""
+from runtime.spool_path import check_spool
 
 Check = tuple[str, Callable[[], str]]
 """What is tried, and the function that tries it: it tells what it found, or raises."""
@@ -39,10 +39,23 @@ def run(args: argparse.Namespace) -> int:
     if args.config is not None and any((args.source, args.broker, args.pack, args.profile)):
         raise ConfigError("--config: the file holds what the other options say; leave them out")
     configs: list[KioskConfig] = []
-    is_good = _try("config", lambda: _check_config(args, configs))
-    for name, check in _checks(args, configs[0] if configs else None):
-        is_good = _try(name, check) and is_good
+    with _quiet_unless(args.verbose):
+        is_good = _try("config", lambda: _check_config(args, configs))
+        for name, check in _checks(args, configs[0] if configs else None):
+            is_good = _try(name, check) and is_good
     return 0 if is_good else 1
+
+
+@contextlib.contextmanager
+def _quiet_unless(verbose: int) -> Iterator[None]:
+    """Keep warnings of what is tried out of the table; its lines say the same."""
+    log = logging.getLogger("runtime")
+    before = log.level
+    log.setLevel(before if verbose else logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _checks(args: argparse.Namespace, config: KioskConfig | None) -> Iterator[Check]:
@@ -50,18 +63,22 @@ def _checks(args: argparse.Namespace, config: KioskConfig | None) -> Iterator[Ch
     if config is not None:
         if args.config is not None or args.source is not None:
             for name, camera in config.cameras.items():
-                yield f"camera {name}", lambda camera=camera: _check_camera(camera)  # type: ignore[misc]
+                yield f"camera {name}", partial(checks.check_camera, name, camera)
         if any(camera.all_rules for camera in config.cameras.values()):
-            yield "zones", lambda: _check_rules(config)
+            yield "zones", partial(checks.check_zones, config)
         if args.config is not None or args.broker is not None:
-            yield "broker", lambda: _check_broker(config)
+            yield "broker", partial(checks.check_broker, config)
         if args.config is not None or args.source is not None:
-            yield "spool", lambda: _check_spool(config)
+            yield "spool", partial(check_spool, config)
+        if config.metrics is not None:
+            yield "metrics", partial(checks.check_listen, config.metrics.listen, "metrics")
+        if config.preview is not None:
+            yield "preview", partial(checks.check_preview, config.preview)
     pack = config.pack if config else args.pack or "latin"
     profile = config.profile if config else args.profile or "auto"
-    yield "pack", lambda: _check_pack(pack)
-    yield "profile", lambda: _check_profile(profile)
-    yield "cpu", _check_cpu
+    yield "models", partial(checks.check_models, pack, profile)
+    yield "profile", partial(checks.check_profile, profile)
+    yield "cpu", checks.check_cpu
 
 
 def _try(name: str, check: Callable[[], str]) -> bool:
@@ -84,82 +101,3 @@ def _check_config(args: argparse.Namespace, configs: list[KioskConfig]) -> str:
         found = "from the options"
     configs.append(config)
     return f"{found}: node {config.node}, {len(config.cameras)} camera{'s' if len(config.cameras) > 1 else ''}"
-
-
-def _check_camera(camera: CameraConfig) -> str:
-    from runtime.sources import open_source
-
-    source = open_source(camera.source, ca_file=camera.ca_file)
-    try:
-        source.open()
-        frame = source.read()
-        if frame is None:
-            raise SourceError(f"{source.description}: opened, but gave no frame")
-        height, width = frame.image.shape[:2]
-        misplaced = camera.make_zones().misplaced(width, height)
-        if misplaced:
-            raise ConfigError(
-                f"{source.description}: {width} x {height}, so it shows nothing of zone {', '.join(misplaced)};"
-                " zones are in pixels of the frame"
-            )
-        rate = f" at {source.nominal_fps:g} fps" if source.nominal_fps else ""
-        return f"{source.description}: {width} x {height}{rate}, policy {camera.effective_policy}"
-    finally:
-        source.close()
-
-
-def _check_rules(config: KioskConfig) -> str:
-    """Whether the zones' rules can be kept: the pack reads what they allow, the key is in order."""
-    check_charset(config)
-    n_zones = sum(len(camera.zones) for camera in config.cameras.values())
-    found = f"{n_zones} zone{'s' if n_zones != 1 else ''}"
-    path = config.redaction_key_file
-    if path is None:
-        return found
-    if not path.exists():
-        return f"{found}; {path} will be made at the first start"
-    try:
-        read_key(path)
-    except OSError as error:
-        raise ConfigError(f"redaction_key_file: {path}: {error.strerror}") from error
-    return f"{found}; redaction key in order"
-
-
-def _check_broker(config: KioskConfig) -> str:
-    from runtime.probe import probe_broker
-
-    mqtt = config.mqtt
-    probe_broker(mqtt)
-    as_whom = f"as {mqtt.username}" if mqtt.username else "without a user"
-    return f"{mqtt.host}:{mqtt.port} accepts us {as_whom}{', over TLS' if mqtt.tls else ''}"
-
-
-def _check_spool(config: KioskConfig) -> str:
-    from runtime.spool_path import check_spool
-
-    return check_spool(config)
-
-
-def _check_pack(name_or_folder: str) -> str:
-    from edge_ocr.pack import load_pack
-
-    pack = load_pack(name_or_folder)
-    return f"{pack.name} {pack.version}, {len(pack.charset)} characters, all hashes right"
-
-
-def _check_profile(name: str) -> str:
-    from edge_ocr.profile import load_profile
-
-    profile = load_profile(name)
-    return f"{profile.name}: {profile.description}{'' if profile.verified else ' (never verified on its device)'}"
-
-
-def _check_cpu() -> str:
-    from edge_ocr.cpu import host_cpu
-
-    cpu = host_cpu()
-    if "avx2" not in cpu.flags:
-        sets = ", ".join(cpu.instruction_sets) or "none that matter"
-        return f"{cpu.model}: no AVX2, so reading will be slow; instruction sets: {sets}"
-    fast = [name for name in FAST_SETS if name in cpu.flags]
-    return f"{cpu.model}: {', '.join(fast)}; {cpu.usable_threads} of {cpu.logical_cpus} logical CPUs usable"

@@ -63,6 +63,10 @@ class Shown(Protocol):
         """The cameras that are read now."""
         ...
 
+    def reasons(self) -> dict[str, str | None]:
+        """Why each camera does not give pictures; None for one that does."""
+        ...
+
     def metrics(self) -> Metrics:
         """The counters."""
         ...
@@ -111,6 +115,7 @@ def preview_app(subject: Shown, live: LiveView, *, token: str | None, hosts: tup
 def state_of(subject: Shown, live: LiveView) -> dict[str, Any]:
     """Everything on the page but the picture and its lines, as plain data."""
     metrics = subject.metrics()
+    reasons = subject.reasons()
     stages = subject.recorder.summary(last=RECENT_FRAMES)
     return {
         "node": metrics.node,
@@ -120,7 +125,9 @@ def state_of(subject: Shown, live: LiveView) -> dict[str, Any]:
         "problems": unreadiness(metrics),
         "broker": {"connected": subject.connected, "connects": metrics.connects},
         "spool": metrics.outbox.model_dump(),
-        "cameras": {name: camera.model_dump() for name, camera in metrics.cameras.items()},
+        "cameras": {
+            name: {**camera.model_dump(), "reason": reasons.get(name)} for name, camera in metrics.cameras.items()
+        },
         "stages": [{"name": name, **stage.to_dict()} for name, stage in stages.items()],
         "events": [event.model_dump(by_alias=True) for event in live.events()],
     }

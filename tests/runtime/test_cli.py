@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import logging
+import re
+import socket
 import subprocess
 import sys
 import types
@@ -326,12 +328,16 @@ def verdicts(out: str) -> dict[str, str]:
 def test_check_tries_everything_it_was_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("runtime.probe.probe_broker", lambda config: None)
+    monkeypatch.setattr("runtime.probe.probe_broker", lambda config, topic: "MQTT 5")
+    monkeypatch.setattr("runtime.checks.RATE_S", 0.3)
     pack = write_pack(tmp_path / "toy")
     file = tmp_path / "kiosk.yaml"
     cameras = "{a: {source: 'test:'}, b: {source: none.mp4}}"
-    file.write_text(f"pack: {pack}\nprofile: generic-cpu\ncameras: {cameras}\n")
-    assert main(["check", "--config", str(file)]) == 1
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        served = f"metrics: {{listen: '127.0.0.1:0'}}\npreview: {{listen: '{taken}'}}\n"
+        file.write_text(f"pack: {pack}\nprofile: generic-cpu\ncameras: {cameras}\n{served}")
+        assert main(["check", "--config", str(file)]) == 1
     out = capsys.readouterr().out
     assert verdicts(out) == {
         "config": "ok",
@@ -339,11 +345,14 @@ def test_check_tries_everything_it_was_told_of(
         "camera b": "FAILED",
         "broker": "ok",
         "spool": "ok",
-        "pack": "ok",
+        "metrics": "ok",
+        "preview": "FAILED",
+        "models": "ok",
         "profile": "ok",
         "cpu": "ok",
     }
-    assert "test card 1280x720 at 15 fps: 1280 x 720 at 15 fps, policy latest" in out
+    assert re.search(r"test card 1280x720 at 15 fps: 1280 x 720, [\d.]+ frames a second, policy latest", out)
+    assert "address already in use; choose another address or port, or stop the edge-ocr that runs" in out
     assert f"{tmp_path}/none.mp4: no such file" in out
 
 
@@ -359,10 +368,13 @@ def test_check_tells_of_a_bad_configuration_and_tries_the_rest(
     assert verdicts(out)["cpu"] == "ok"
 
 
-def test_check_with_options_tries_only_those(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_with_options_tries_only_those(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("runtime.checks.RATE_S", 0.3)
     pack = write_pack(tmp_path / "toy")
     assert main(["check", "--source", "test:", "--pack", str(pack), "--profile", "generic-cpu"]) == 0
-    assert list(verdicts(capsys.readouterr().out)) == ["config", "camera cam0", "spool", "pack", "profile", "cpu"]
+    assert list(verdicts(capsys.readouterr().out)) == ["config", "camera cam0", "spool", "models", "profile", "cpu"]
 
 
 def test_check_refuses_a_file_and_options_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,6 +100,8 @@ def test_metrics_are_those_of_the_payload() -> None:
         ("edge_ocr_broker_connects_total",): 2,
         ("edge_ocr_mqtt_faults_total",): 0,
         ("edge_ocr_spool_pending",): 4,
+        ("edge_ocr_spool_state", "ok"): 1,
+        ("edge_ocr_spool_state", "full"): 0,
         ("edge_ocr_spool_dropped_total", "full"): 1,
         ("edge_ocr_stage_seconds_bucket", "0.001", "detect"): 1,
         ("edge_ocr_stage_seconds_bucket", "0.025", "detect"): 1,

@@ -40,6 +40,9 @@ QUAD = np.array([[20, 20], [100, 20], [100, 50], [20, 50]], np.float32)
 class Shown(FakeAppliance):
     camera_names: tuple[str, ...] = ("door",)
 
+    def reasons(self) -> dict[str, str | None]:
+        return {"desk": "no frame for 7 s"}
+
 
 @dataclass
 class Scene:

@@ -88,7 +88,7 @@ def test_the_keyboard_reaches_a_line_and_the_picture_shows_which(browser: Tab) -
 
 def test_another_camera_can_be_chosen_and_says_that_it_stalls(browser: Tab) -> None:
     browser.value("document.querySelector('[data-camera=desk]').click()")
-    browser.wait("document.getElementById('notice').textContent.startsWith('desk: stalled')")
+    browser.wait("document.getElementById('notice').textContent.startsWith('desk: stalled: no frame for 7 s')")
     assert browser.value("document.querySelector('[data-camera=desk]').getAttribute('aria-pressed')") == "true"
     browser.value("document.querySelector('[data-camera=door]').click()")
     browser.wait("document.querySelectorAll('#overlay polygon').length === 1")

@@ -1,9 +1,6 @@
-"""Whether a broker lets us in, against one that answers with fixed bytes."""
+"""Whether a broker lets us in and lets us publish, against one that says what a test tells it to."""
 
-import contextlib
 import socket
-import threading
-from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
@@ -12,71 +9,71 @@ from edge_ocr.errors import PublishError
 from runtime import probe
 from runtime.config import MqttConfig
 from runtime.probe import probe_broker
+from tests.runtime.mqtt_tools import ACCEPT_311, Script, ScriptedBroker
 
-ACCEPTED = b"\x20\x02\x00\x00"
-NOT_AUTHORISED = b"\x20\x02\x00\x05"
-CONNECT, DISCONNECT = 0x10, 0xE0
-
-
-class FakeBroker:
-    """Answers the first packet of every connection, and keeps what it got."""
-
-    def __init__(self, server: socket.socket, answer: bytes) -> None:
-        self.url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
-        self.packets: list[bytes] = []
-        self._server = server
-        self._answer = answer
-
-    def serve(self) -> None:
-        with contextlib.suppress(OSError):
-            connection, _ = self._server.accept()
-            with connection:
-                self.packets.append(connection.recv(4096))
-                if not self._answer:
-                    return
-                connection.sendall(self._answer)
-                while packet := connection.recv(4096):
-                    self.packets.append(packet)
+TOPIC = "edge-ocr/kiosk/check"
+NOT_AUTHORISED_311, NOT_AUTHORISED_5 = b"\x20\x02\x00\x05", b"\x20\x03\x00\x87\x00"
+UNKNOWN_VERSION = b"\x20\x03\x00\x84\x00"
+NOT_AUTHORISED = 0x87
 
 
-@contextlib.contextmanager
-def broker(answer: bytes) -> Iterator[FakeBroker]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        fake = FakeBroker(server, answer)
-        thread = threading.Thread(target=fake.serve)
-        thread.start()
-        yield fake
-        thread.join()
+def url(broker: ScriptedBroker) -> str:
+    return f"mqtt://127.0.0.1:{broker.port}"
 
 
-def test_a_broker_that_accepts_us_is_left_again() -> None:
-    with broker(ACCEPTED) as fake:
-        probe_broker(MqttConfig(url=fake.url, username="kiosk", password=SecretStr("s3cret")))
-    assert [packet[0] for packet in fake.packets] == [CONNECT, DISCONNECT]
-    assert b"edge-ocr-check-" in fake.packets[0]
-    assert b"s3cret" in fake.packets[0]
+def test_a_broker_that_lets_us_publish_is_left_again() -> None:
+    with ScriptedBroker() as broker:
+        found = probe_broker(MqttConfig(url=url(broker), username="kiosk", password=SecretStr("s3cret")), TOPIC)
+        assert found == f"MQTT 5, we may publish to {TOPIC}"
+        assert [(message.topic, message.retain) for message in broker.published] == [(TOPIC, False)]
+        assert b"edge-ocr-check-" in broker.raw[0]
+        assert b"s3cret" in broker.raw[0]
+    assert broker.goodbyes == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    "to_5", [pytest.param(UNKNOWN_VERSION, id="says so"), pytest.param(None, id="hangs up on MQTT 5")]
+)
+def test_an_older_broker_is_spoken_to_in_its_mqtt(to_5: bytes | None) -> None:
+    with ScriptedBroker(Script(answer=lambda level: to_5 if level == 5 else ACCEPT_311)) as broker:
+        assert probe_broker(MqttConfig(url=url(broker)), TOPIC).startswith("MQTT 3.1.1, which does not tell")
+        assert broker.levels == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
     [
-        pytest.param(NOT_AUTHORISED, r"refused us \(not authorized\); check username and password", id="refused"),
-        pytest.param(b"", "connected, but no answer", id="closed"),
+        pytest.param(
+            Script(answer=lambda level: NOT_AUTHORISED_5),
+            r"refused us \(not authorized\); check username and password",
+            id="it refuses us",
+        ),
+        pytest.param(
+            Script(answer=lambda level: UNKNOWN_VERSION if level == 5 else NOT_AUTHORISED_311),
+            r"refused us \(not authorized\); check username and password",
+            id="it refuses us in MQTT 3.1.1",
+        ),
+        pytest.param(Script(answer=lambda level: None), "connected, but no answer", id="it hangs up"),
+        pytest.param(
+            Script(refusal=NOT_AUTHORISED),
+            rf"we may not publish to {TOPIC} \(not authorized\); allow it at the broker",
+            id="it lets us in, and no further",
+        ),
     ],
 )
-def test_a_broker_that_does_not_accept_us_is_told(answer: bytes, message: str) -> None:
-    with broker(answer) as fake, pytest.raises(PublishError, match=message):
-        probe_broker(MqttConfig(url=fake.url))
+def test_a_broker_that_will_not_have_us_is_told(script: Script, message: str) -> None:
+    with ScriptedBroker(script) as broker, pytest.raises(PublishError, match=message):
+        probe_broker(MqttConfig(url=url(broker)), TOPIC)
 
 
 def test_nobody_there_is_told() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         with pytest.raises(PublishError, match=r"no connection \(Connection refused\); check host and port"):
-            probe_broker(MqttConfig(url=f"mqtt://127.0.0.1:{taken.getsockname()[1]}"))
+            probe_broker(MqttConfig(url=f"mqtt://127.0.0.1:{taken.getsockname()[1]}"), TOPIC)
 
 
 def test_a_silent_broker_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(PublishError, match="no answer"):
-        probe_broker(MqttConfig(url=f"mqtt://127.0.0.1:{server.getsockname()[1]}"))
+        probe_broker(MqttConfig(url=f"mqtt://127.0.0.1:{server.getsockname()[1]}"), TOPIC)

@@ -175,6 +175,7 @@ function showDelivery(state) {
   const broker = state.broker.connected ? "Broker connected" : "Broker away";
   const states = [[state.broker.connected ? "good" : "warn", broker]];
   states.push([state.spool.pending > 20 ? "warn" : "good", `${state.spool.pending} waiting, ${state.spool.sent} sent`]);
+  if (state.spool.state !== "ok") states.push(["bad", `Spool ${state.spool.state}`]);
   if (lost) states.push(["bad", `${lost} lost`]);
   showStates(states);
   announce("broker", broker);
@@ -236,7 +237,8 @@ function showCamera(state, now) {
   $("camera-state").dataset.level = level;
   announce(`camera ${camera}`, `${camera}: ${now.state}`);
   const age = now.frame_age_ms === null ? "no frame yet" : `newest frame ${duration(now.frame_age_ms / 1000)} old`;
-  if (now.state !== "streaming") notify(`${camera}: ${now.state}, ${age}`, "state");
+  const why = now.reason ? `: ${now.reason}` : "";
+  if (now.state !== "streaming") notify(`${camera}: ${now.state}${why} (${age})`, "state");
   else if ($("notice").dataset.camera || shown) notify(shown ? "" : "Waiting for a picture", "");
   const parts = [];
   const then = before?.boot_id === state.boot_id ? before.cameras[camera] : undefined;
