@@ -5,7 +5,7 @@
 | `cameras` | added, changed and removed ones start and stop; the others go on, with their open texts |
 | `metrics`, `preview` | these servers start anew |
 | `node`, `mqtt`, `pack`, `profile` | the appliance starts anew inside the process: texts end, events wait |
-| `spool` | refused: what waits in the old one would be left behind; restart the process |
+| `spool`, and what its file is named after | refused: what waits there would be left behind; restart the process |
 """
 
 from dataclasses import dataclass
@@ -53,6 +53,8 @@ def changes(old: KioskConfig, new: KioskConfig) -> Changes:
         ConfigError: something differs that cannot change while running.
     """
     keys = sorted(key for key in KioskConfig.model_fields if getattr(old, key) != getattr(new, key))
+    if "node" in keys and new.spool.path is None:
+        raise ConfigError("node: names the spool's file too; set spool.path first, or restart edge-ocr")
     refused = NEVER.intersection(keys)
     if refused:
         raise ConfigError(f"{', '.join(sorted(refused))}: cannot change while running; restart edge-ocr")

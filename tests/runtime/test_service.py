@@ -209,10 +209,14 @@ def test_metrics_are_served_across_a_restart_of_the_appliance_and_move_when_told
         assert boot_ids(second) == after != before
 
 
-def test_the_spool_cannot_move_while_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.reload.NEVER", frozenset({"node"}))
-    with pytest.raises(ConfigError, match="node: cannot change while running; restart edge-ocr"):
+def test_the_spool_cannot_move_while_running() -> None:
+    spool = {"path": "/var/lib/edge-ocr/spool.db"}
+    with pytest.raises(ConfigError, match="spool: cannot change while running; restart edge-ocr"):
+        changes(kiosk(1), kiosk(1, spool=spool))
+    with pytest.raises(ConfigError, match=r"node: names the spool's file too; set spool\.path first"):
         changes(kiosk(1), kiosk(1).model_copy(update={"node": "other"}))
+    renamed = kiosk(1, spool=spool).model_copy(update={"node": "other"})
+    assert changes(kiosk(1, spool=spool), renamed).of_appliance
 
 
 def test_sighup_reloads() -> None:

@@ -79,18 +79,12 @@ async function show(form) {
 }
 
 function drawLines() {
-  const scale = text.frame_size ? text.frame_size[0] / Math.max(overlay.clientWidth, 1) : 1;
   overlay.replaceChildren(...text.lines.map((line) => {
     const group = document.createElementNS(SVG, "g");
     const polygon = document.createElementNS(SVG, "polygon");
     const label = document.createElementNS(SVG, "text");
     polygon.setAttribute("points", line.quad.map((point) => point.join(",")).join(" "));
-    const [x, y] = line.quad[0];
-    label.setAttribute("x", x);
-    label.setAttribute("y", Math.max(y - 5 * scale, 16 * scale));
-    label.setAttribute("font-size", 14 * scale);
-    label.style.fontSize = `${14 * scale}px`;
-    label.style.strokeWidth = `${4 * scale}px`;
+    layOver(label, line.quad);
     label.textContent = line.text;
     group.append(polygon, label);
     group.classList.toggle("chosen", line.track_id === chosen);
@@ -98,6 +92,18 @@ function drawLines() {
   }));
   listLines();
   canvas.setAttribute("aria-label", `Live picture of ${camera}, ${text.lines.length} texts legible`);
+}
+
+// Lay a text over its line in the picture, as large and as oblique as the line.
+function layOver(label, [topLeft, topRight, , bottomLeft]) {
+  const across = [topRight[0] - topLeft[0], topRight[1] - topLeft[1]];
+  const height = Math.hypot(bottomLeft[0] - topLeft[0], bottomLeft[1] - topLeft[1]);
+  const degrees = (Math.atan2(across[1], across[0]) * 180) / Math.PI;
+  label.setAttribute("transform", `translate(${topLeft.join(" ")}) rotate(${degrees})`);
+  label.setAttribute("y", 0.76 * height);
+  label.setAttribute("textLength", Math.hypot(...across));
+  label.setAttribute("lengthAdjust", "spacingAndGlyphs");
+  label.style.fontSize = `${0.78 * height}px`;
 }
 
 function listLines() {
@@ -328,7 +334,6 @@ $("labels").addEventListener("click", () => {
   const isOn = overlay.classList.toggle("with-labels");
   $("labels").setAttribute("aria-pressed", String(isOn));
 });
-addEventListener("resize", () => text && drawLines());
 
 watch();
 follow();
