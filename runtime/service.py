@@ -179,6 +179,7 @@ class Service:
             # Everything that can be wrong is tried before anything stops.
             reader = self._load_reader(config.pack, config.profile) if changed.of_reader else self._reader
             self._make_appliance(config, reader)
+            self._notifier.alive()  # loading took its time, and stopping may too
             self._reader, self._successor = reader, config
             self._appliance.stop()
         elif changed.of_cameras:
@@ -196,6 +197,7 @@ class Service:
     def _succeed(self, config: KioskConfig) -> None:
         """Start the appliance anew, with what the reload found good."""
         self._successor = None
+        self._notifier.alive()
         self._appliance = self._make_appliance(config, self._reader)
         self._serve_anew(config)
         if not self._is_stopping:

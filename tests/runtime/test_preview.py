@@ -130,6 +130,19 @@ def test_a_picture_is_encoded_when_asked_for_and_once() -> None:
     assert view.jpeg() is view.jpeg()
 
 
+def test_what_must_not_be_seen_is_not_in_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    live = live_view(scene)
+    monkeypatch.setattr(scene.camera, "shown_image", lambda frame: np.zeros_like(frame.image))
+    live.view("door", 0)
+    scene.show(live)
+    view = live.view("door", 0)
+    assert view is not None
+    picture = cv2.imdecode(np.frombuffer(view.jpeg(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert not picture.any()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 1), (1, 30_000)])
 def test_a_picture_of_any_size_can_be_encoded(size: tuple[int, int]) -> None:
     jpeg = encode_jpeg(np.zeros((size[1], size[0], 3), np.uint8), 960)
