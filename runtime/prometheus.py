@@ -148,6 +148,12 @@ def _of_cameras(cameras: Mapping[str, CameraMetrics]) -> Iterator[Metric]:
         (((name, cause), n) for name, c in each for cause, n in c.dropped.items()),
     )
     yield _counter(
+        "edge_ocr_texts_filtered",
+        "Texts that a zone's rules refused, by zone and rule",
+        ["camera", "zone", "cause"],
+        (((name, zone, why), n) for name, c in each for zone, of in c.filtered.items() for why, n in of.items()),
+    )
+    yield _counter(
         "edge_ocr_events",
         "Text events, by type",
         ["camera", "type"],

@@ -75,7 +75,13 @@ def test_metrics_are_those_of_the_payload() -> None:
     subject = FakeAppliance()
     subject.cameras = {
         "door": camera(
-            over_budget=1, reconnects=3, stalls=2, events_by_type={"begin": 2, "end": 1}, fps=15.0, frame_age_ms=40.0
+            filtered={"ticket": {"min_score": 6}},
+            over_budget=1,
+            reconnects=3,
+            stalls=2,
+            events_by_type={"begin": 2, "end": 1},
+            fps=15.0,
+            frame_age_ms=40.0,
         )
     }
     for ms in (0.5, 30.0, 30.0, 20_000.0):
@@ -89,6 +95,7 @@ def test_metrics_are_those_of_the_payload() -> None:
         ("edge_ocr_frames_read_total", "door"): 5,
         ("edge_ocr_frames_dropped_total", "door", "overwritten"): 2,
         ("edge_ocr_over_budget_total", "door"): 1,
+        ("edge_ocr_texts_filtered_total", "door", "min_score", "ticket"): 6,
         ("edge_ocr_camera_reconnects_total", "door"): 3,
         ("edge_ocr_camera_stalls_total", "door"): 2,
         ("edge_ocr_events_total", "door", "begin"): 2,
