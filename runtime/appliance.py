@@ -16,10 +16,10 @@ from dataclasses import asdict
 from typing import Literal
 
 from edge_ocr import __version__
-from edge_ocr.errors import ConfigError, EdgeOcrError, PublishError, SourceError
+from edge_ocr.errors import EdgeOcrError, PublishError, SourceError
 from runtime import topics
 from runtime.backoff import Backoff
-from runtime.camera import Camera, Capture, Origin
+from runtime.camera import Camera, Capture, Origin, make_camera
 from runtime.capture import CaptureThread
 from runtime.capture_status import StateCallback
 from runtime.config import CameraConfig, KioskConfig
@@ -40,11 +40,9 @@ from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
 from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import About, MemoryOutbox, Message, Outbox
-from runtime.reading import StepReader
 from runtime.redaction import Redactor, load_key
-from runtime.screening import Screen
 from runtime.sources import open_source
-from runtime.tracking import Tracker, TrackerConfig, TrackEvent
+from runtime.tracking import TrackEvent
 
 logger = logging.getLogger(__name__)
 
@@ -294,7 +292,8 @@ class Appliance:
         committed_s = time.monotonic()
         for _ in changes:
             self.recorder.add("spool", (committed_s - begin_s) * 1e3)
-            self.recorder.add("capture_to_spool", (committed_s - arrival_s) * 1e3)
+            for recorder in (self.recorder, camera.recorder):
+                recorder.add("capture_to_spool", (committed_s - arrival_s) * 1e3)
         self._publisher.wake()
         self._publisher.set_latest(
             topics.camera_text(self._root, self._node, camera.name), camera.text(time.time()).to_json()
@@ -379,12 +378,8 @@ class Appliance:
 
     def _make_camera(self, name: str, config: CameraConfig) -> Camera:
         origin = Origin(self._node, self._boot_id, self._reader.pack.name, self._reader.profile.name)
-        zones = config.make_zones()
-        if zones.limits_characters and not isinstance(self._reader, StepReader):
-            raise ConfigError(f"cameras.{name}: `allowed` and `mrz` need a reader on this box; leave them out")
-        tracker = Tracker(TrackerConfig(min_score=config.min_score, min_reads=config.min_reads))
         capture = self._open_capture(name, config, lambda state, reason: self._state_changed(name))
-        return Camera(name, capture, tracker, origin, Screen(zones, self._redactor))
+        return make_camera(name, config, capture, origin, self._redactor)
 
     def _state_changed(self, name: str) -> None:
         """A capture tells of a new state, from its own thread."""

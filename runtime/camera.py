@@ -2,34 +2,44 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr import Page
 from runtime.capture_counters import CaptureStats
+from runtime.config import CameraConfig
 from runtime.events import (
     CameraMetrics,
     CameraState,
     CameraStatus,
     CameraText,
+    Candidate,
     EventLatency,
     EventType,
     Quad,
+    StageLatency,
     TextEvent,
     VisibleLine,
     rfc3339,
 )
 from runtime.frames import CameraFault, Frame
+from runtime.latency import LatencyRecorder
+from runtime.reading import StepReader, ZonedReader
+from runtime.redaction import Redactor
+from runtime.scene_reader import AttentionConfig, Look, SceneReader
 from runtime.screening import Screen
-from runtime.tracking import Tracker, TrackEvent
+from runtime.tracking import Tracker, TrackerConfig, TrackEvent
 
 LOST_AFTER_S = 15.0
 """Without a frame from a camera that is not there for this long, its texts end: longer than a short outage takes."""
 EVENT_STAGES = ("detect", "crop", "orient", "recognize")
 """Stages of `Page.timings_ms` that an event repeats."""
+SEARCH_TAKEOVER = 2
+"""`TrackerConfig.takeover_reads` where searches are rarer than frames: each tells more."""
+LATENCIES = 1000
+"""Samples kept per stage and camera."""
 
 
 class Capture(Protocol):
@@ -94,13 +104,25 @@ class Camera:
     """State of one camera; used by the inference thread, its counters may be read by others."""
 
     def __init__(
-        self, name: str, capture: Capture, tracker: Tracker, origin: Origin, screen: Screen | None = None
+        self,
+        name: str,
+        capture: Capture,
+        tracker: Tracker,
+        origin: Origin,
+        screen: Screen | None = None,
+        attention: AttentionConfig | None = None,
     ) -> None:
         self.name = name
         self.capture = capture
         self.tracker = tracker
         self.screen = screen or Screen()
+        self.recorder = LatencyRecorder(LATENCIES)
+        self._scene = SceneReader(tracker, attention)
         self.frames_read = 0
+        self.frames_searched = 0
+        self.lines_read = 0
+        self.reading_s = 0.0
+        """Time that the inference thread spent on it."""
         self.read_errors = 0
         self.over_budget = 0
         self.last_error = ""
@@ -132,13 +154,25 @@ class Camera:
         """A masked frame as it may be shown to somebody: what is redacted is black."""
         return self.screen.hide_redacted(frame.image, self.tracker.visible())
 
-    def track(self, page: Page, frame: Frame) -> list[TrackEvent]:
-        """What the texts of one frame change: tracked, filtered, redacted."""
+    def look(self, reader: StepReader, frame: Frame) -> Look:
+        """Look at one masked frame, reading as much of it as that needs, each zone with the characters it allows."""
+        return self._scene.look(ZonedReader(reader, self.screen.zones), frame.image, frame.ts)
+
+    def take(self, look: Look, frame: Frame) -> list[TrackEvent]:
+        """What a look at a frame changes of what is published: filtered, redacted."""
         self.frames_read += 1
+        self.frames_searched += look.is_detected
+        self.lines_read += look.n_read
         self.last_ts = frame.ts
         self.last_frame = frame
-        self._size = (page.width, page.height)
-        return self.screen.pass_on(self.tracker.update(page, frame.ts), self.tracker.visible, frame.ts)
+        self._size = look.size
+        return self.screen.pass_on(look.changes, self.tracker.visible, frame.ts)
+
+    def count_time(self, wait_ms: float, looked_ms: float) -> None:
+        """Count how long a frame waited for the inference thread and how long it took there."""
+        self.reading_s += looked_ms / 1e3
+        self.recorder.add("capture_wait", wait_ms)
+        self.recorder.add("look", looked_ms)
 
     def finish(self) -> list[TrackEvent]:
         """End every text: no frame will come."""
@@ -163,6 +197,7 @@ class Camera:
             score=round(change.score, 4),
             reads=change.reads,
             agreeing_reads=change.agreeing_reads,
+            candidates=tuple(Candidate(text=text, share=round(share, 4)) for text, share in change.candidates),
             quad=_corners(change.quad, scale=(1.0, 1.0), digits=1),
             quad_norm=_corners(change.quad, scale=self._size, digits=5),
             frame_size=self._size,
@@ -219,6 +254,9 @@ class Camera:
         return CameraMetrics(
             frames_in=stats.frames_in,
             frames_read=self.frames_read,
+            frames_searched=self.frames_searched,
+            lines_read=self.lines_read,
+            reading_s=round(self.reading_s, 3),
             read_errors=self.read_errors,
             dropped=dict(stats.frames_dropped),
             over_budget=self.over_budget,
@@ -230,7 +268,25 @@ class Camera:
             state=self.capture.state,
             fps=_rounded(stats.fps, 2),
             frame_age_ms=_frame_age_ms(stats),
+            latency_ms={name: StageLatency(**asdict(stage)) for name, stage in self.recorder.summary().items()},
         )
+
+
+def make_camera(
+    name: str, config: CameraConfig, capture: Capture, origin: Origin, redactor: Redactor | None = None
+) -> Camera:
+    """A camera as its configuration asks for, the same in the appliance and in a replay."""
+    takeover_reads = SEARCH_TAKEOVER if config.refresh_s else TrackerConfig().takeover_reads
+    tracker = Tracker(
+        TrackerConfig(
+            min_score=config.min_score,
+            min_reads=config.min_reads,
+            sure_score=config.sure_score,
+            takeover_reads=takeover_reads,
+        )
+    )
+    screen = Screen(config.make_zones(), redactor)
+    return Camera(name, capture, tracker, origin, screen, AttentionConfig(refresh_s=config.refresh_s))
 
 
 def _corners(quad: NDArray[np.float32], *, scale: Sequence[float], digits: int) -> Quad:

@@ -174,7 +174,12 @@ class CameraConfig(Config):
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Readings below this confidence do not count."""
     min_reads: Annotated[int, Field(ge=1)] = 2
-    """Agreeing reads after which a text has settled."""
+    """Reads that must agree on every character before a text has settled."""
+    sure_score: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """A single sharp read of a text that stands still settles too, if no character is less sure than this; 1: never."""
+    refresh_s: Annotated[float, Field(ge=0)] = 2.0
+    """Longest time between two searches of a whole frame; what is too faint to be noticed as a change is found after
+    it. A search every two seconds costs a kiosk some 3 % of a core. 0: every frame is searched and read in full."""
     zones: dict[Name, ZoneConfig] = Field(default_factory=dict)
     """Where texts are read, and which of them count; with none, everywhere."""
     outside: TextRules | None = None

@@ -78,6 +78,14 @@ class EventLatency(Payload):
     """Frame arrival to the commit of the event; sending is not in it."""
 
 
+class Candidate(Payload):
+    """Another text that was read at a text's place."""
+
+    text: Annotated[str, Field(min_length=1)]
+    share: Score
+    """Of the weight of all reads; recent, sharp and confident ones weigh more."""
+
+
 class TextEvent(Payload):
     """A text that appeared and settled (begin), changed (update) or left (end)."""
 
@@ -104,7 +112,9 @@ class TextEvent(Payload):
     reads: Count
     """Reads that were counted for this text so far."""
     agreeing_reads: Count
-    """Those of them that read exactly the text they agree on."""
+    """Those of them that read exactly the text they agree on; 0 where it was put together, character by character."""
+    candidates: tuple[Candidate, ...] = ()
+    """What other reads said, heaviest first; a few. Empty where the text is redacted."""
     quad: Quad
     """Where it was seen last, pixels."""
     quad_norm: Quad
@@ -199,6 +209,13 @@ class CameraMetrics(Payload):
 
     frames_in: Count
     frames_read: Count
+    """Frames that were looked at: compared with what is known, and read as far as that needed."""
+    frames_searched: Count = 0
+    """Of them, those in which lines were looked for."""
+    lines_read: Count = 0
+    """Lines that were recognised."""
+    reading_s: Annotated[float, Field(ge=0)] = 0.0
+    """Time that the inference thread spent on this camera."""
     read_errors: Count
     """Frames on which reading failed with an error."""
     dropped: dict[str, Count]
@@ -214,6 +231,9 @@ class CameraMetrics(Payload):
     state: CameraState
     fps: Annotated[float, Field(ge=0)] | None = None
     frame_age_ms: Milliseconds | None = None
+    latency_ms: dict[str, StageLatency] = Field(default_factory=dict)
+    """capture_wait: a frame waited for the inference thread; look: what it took there; capture_to_spool: from its
+    arrival to the commit of an event."""
 
 
 class OutboxMetrics(Payload):

@@ -1,6 +1,6 @@
-"""The inference thread: the newest frame of each camera in turn becomes changes of its texts.
+"""The inference thread: the newest frame of the camera whose turn it is becomes changes of its texts.
 
-    next_frame -> mask -> read -> track -> filter -> redact -> on_changes
+    next_frame -> mask -> look (gate, detect, recognise, track) -> filter -> redact -> on_changes
 
 What is masked is black before anything looks at a frame (`runtime.zones`); what is filtered or redacted never leaves
 `Camera.track` (`runtime.screening`); the rest goes to whoever publishes (`runtime.appliance`).
@@ -14,15 +14,12 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_ocr import Page
 from runtime.camera import EVENT_STAGES, Camera
 from runtime.events import TextEvent
+from runtime.fair_turns import FairTurns
 from runtime.frames import Frame
 from runtime.latency import LatencyRecorder
-from runtime.reading import read_zones
+from runtime.reading import StepReader
 from runtime.tracking import TrackEvent
 
 LOOK_EVERY_S = 1.0
@@ -49,8 +46,8 @@ class Profile(Named, Protocol):
         ...
 
 
-class PageReader(Protocol):
-    """What reads a frame: `edge_ocr.Reader`."""
+class PageReader(StepReader, Protocol):
+    """What reads frames: `edge_ocr.Reader`."""
 
     @property
     def pack(self) -> Named:
@@ -60,10 +57,6 @@ class PageReader(Protocol):
     @property
     def profile(self) -> Profile:
         """The device profile."""
-        ...
-
-    def read(self, image: NDArray[np.uint8]) -> Page:
-        """The lines of an image."""
         ...
 
 
@@ -84,7 +77,7 @@ OnChanges = Callable[[Camera, list[TrackEvent], float, dict[str, float] | None],
 
 
 class FrameLoop:
-    """Reads the frames of some cameras, in turn, until told to stop or until no frame will come any more."""
+    """Reads the frames of some cameras, by fair turns, until told to stop or until no frame will come any more."""
 
     def __init__(
         self,
@@ -109,7 +102,7 @@ class FrameLoop:
         self._recorder = recorder
         self._stopping = stopping
         self._on_changes = on_changes
-        self._next_camera = 0
+        self._turns = FairTurns()
         self._next_look_s = 0.0
         self._tasks: SimpleQueue[tuple[Callable[[], None], Future[None]]] = SimpleQueue()
         self.observer: Observer | None = None
@@ -125,7 +118,9 @@ class FrameLoop:
             self._end_paused()
             taken = self._next_frame()
             if taken is not None:
+                begin_s = time.monotonic()
                 self._guarded_process(*taken)
+                self._turns.charge(taken[0].name, time.monotonic() - begin_s)
             elif self._all_ended():
                 return
 
@@ -164,16 +159,12 @@ class FrameLoop:
                 future.set_result(None)
 
     def _next_frame(self) -> tuple[Camera, Frame] | None:
-        """The frame of the camera whose turn it is, or of the next one that has one; waits a little for the first."""
-        n_cameras = len(self.cameras)
-        for turn in range(n_cameras):
-            camera = self.cameras[(self._next_camera + turn) % n_cameras]
-            is_last = turn == n_cameras - 1
-            frame = camera.capture.next_frame(self._patience_s() if is_last else 0.0)
+        """A frame of the camera with the best claim that has one; waits a little for that of the last."""
+        cameras = sorted(self.cameras, key=lambda camera: self._turns.claim(camera.name))
+        for camera in cameras:
+            frame = camera.capture.next_frame(self._patience_s() if camera is cameras[-1] else 0.0)
             if frame is not None:
-                self._next_camera = (self._next_camera + turn + 1) % n_cameras
                 return camera, frame
-        self._next_camera = (self._next_camera + 1) % n_cameras
         return None
 
     def _guarded_process(self, camera: Camera, frame: Frame) -> None:
@@ -188,19 +179,19 @@ class FrameLoop:
                 logger.exception("%s: frame %d could not be read; going on", camera.name, frame.index)
 
     def _process(self, camera: Camera, frame: Frame) -> None:
-        """Frame to page to tracks to changes: the way of every frame."""
+        """Frame to look to changes: the way of every frame."""
         taken_s = time.monotonic()
         frame = camera.masked(frame)
-        page = read_zones(self._reader, frame.image, camera.screen.zones)
-        read_s = time.monotonic()
-        changes = camera.track(page, frame)
-        tracked_s = time.monotonic()
+        look = camera.look(self._reader, frame)
+        changes = camera.take(look, frame)
+        looked_ms = (time.monotonic() - taken_s) * 1e3
         stages = {
             "decode": frame.decode_ms,
             "capture_wait": max(taken_s - frame.arrival_s, 0.0) * 1e3,
-            **page.timings_ms,
-            "track": (tracked_s - read_s) * 1e3,
+            **look.timings_ms,
+            "track": max(looked_ms - look.timings_ms.get("total", 0.0), 0.0),
         }
+        camera.count_time(stages["capture_wait"], looked_ms)
         self._recorder.add_all(stages)
         latency = {name: stages.get(name, 0.0) for name in ("capture_wait", *EVENT_STAGES, "track")}
         self._on_changes(camera, changes, frame.arrival_s, latency)

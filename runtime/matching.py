@@ -38,6 +38,11 @@ class Places:
         heights = np.maximum(np.linalg.norm(across, axis=1), 1.0)
         return cls(corners.mean(axis=1), along / widths[:, None], widths, heights)
 
+    def some(self, rows: Sequence[int]) -> "Places":
+        """Some of the lines."""
+        index = np.asarray(rows, dtype=np.intp)
+        return Places(self.centres[index], self.directions[index], self.widths[index], self.heights[index])
+
     def moved(self, shift: Floats) -> "Places":
         """The same lines `shift` (2,) pixels further."""
         return Places(self.centres + shift, self.directions, self.widths, self.heights)

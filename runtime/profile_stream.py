@@ -46,9 +46,11 @@ def run_stream(subject: Subject, job: Job) -> StreamPart:
     recorder = TimedRecorder()
     recording = LoopedRecording(open_clip(job), job.seconds)
     _log.info("profile %s: stream, %.0f s at the clip's rate", subject.name, job.seconds)
+    # Every frame in full: the profile measures what a read costs, not how often this clip needs one.
+    camera = CameraConfig(source=job.clip, refresh_s=0)
     with _broker() as (url, outbox):
         appliance = Appliance(
-            KioskConfig(node="profile", mqtt=MqttConfig(url=url), cameras={CAMERA: CameraConfig(source=job.clip)}),
+            KioskConfig(node="profile", mqtt=MqttConfig(url=url), cameras={CAMERA: camera}),
             subject.reader,
             open_capture=lambda name, _, on_state: CaptureThread(
                 name, PacedSource(recording), "latest", on_state=on_state

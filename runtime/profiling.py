@@ -16,6 +16,10 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr import Page
 from edge_ocr.cpu import host_cpu
 from edge_ocr.errors import EdgeOcrError
 from edge_ocr.profile import Match, load_profile, profile_matches
@@ -51,6 +55,10 @@ _log = logging.getLogger(__name__)
 
 class MeasuredReader(PageReader, Protocol):
     """What is measured; `edge_ocr.Reader` is one."""
+
+    def read(self, image: NDArray[np.uint8]) -> Page:
+        """The lines of an image."""
+        ...
 
     def warm_up(self) -> None:
         """Compile what every image needs."""

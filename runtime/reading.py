@@ -1,27 +1,18 @@
-"""What reads a frame, and a frame read with the characters that each zone allows."""
+"""What reads frames, and how it keeps to the characters that each zone allows."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr import Detection, Page, Recognition
+from edge_ocr import Detection, Recognition
 from runtime.zones import Zones
 
 Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 
 
-class WholeReader(Protocol):
-    """Reads an image in one go."""
-
-    def read(self, image: Image) -> Page:
-        """The lines of an image."""
-        ...
-
-
-@runtime_checkable
 class StepReader(Protocol):
     """Finds lines and reads them as steps of their own: `edge_ocr.Reader`."""
 
@@ -36,18 +27,19 @@ class StepReader(Protocol):
         ...
 
 
-def read_zones(reader: WholeReader, image: Image, zones: Zones) -> Page:
-    """Read a frame; where zones allow certain characters only, decoding chooses from these.
+class ZonedReader:
+    """A reader that keeps to the characters that the zones allow."""
 
-    Raises:
-        TypeError: there are such zones, and the reader has no steps; `Appliance` refuses that at the start.
-    """
-    if not zones.limits_characters:
-        return reader.read(image)
-    if not isinstance(reader, StepReader):
-        raise TypeError(f"{type(reader).__name__} cannot keep to allowed characters")
-    detection = reader.detect(image)
-    recognition = reader.recognize(image, detection.quads, allowed=[zones.allowed(quad) for quad in detection.quads])
-    timings_ms = {stage: ms + recognition.timings_ms.get(stage, 0.0) for stage, ms in detection.timings_ms.items()}
-    lines = tuple(line for line in recognition.lines if line.text)
-    return Page(detection.width, detection.height, lines, timings_ms)
+    def __init__(self, reader: StepReader, zones: Zones) -> None:
+        self._reader = reader
+        self._zones = zones
+
+    def detect(self, image: Image) -> Detection:
+        """Where the lines of an image are."""
+        return self._reader.detect(image)
+
+    def recognize(self, image: Image, quads: Sequence[Quad]) -> Recognition:
+        """What some lines say, each decoded from the characters its zone allows."""
+        if not self._zones.limits_characters:
+            return self._reader.recognize(image, quads)
+        return self._reader.recognize(image, quads, allowed=[self._zones.allowed(quad) for quad in quads])

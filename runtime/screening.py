@@ -176,6 +176,7 @@ class Screen:
             state,
             text=self._redactor.apply(standing.published, how),
             text_raw=self._redactor.apply(state.text_raw, how),
+            candidates=state.candidates if how is None else (),
             zone=standing.zone,
             redaction=how,
         )

@@ -10,7 +10,7 @@ Pure logic: time comes with the frames, nothing here looks at a clock.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +48,8 @@ STILL_HEIGHTS = 0.3
 """A line that moved less than this part of its height between two reads stands still (detectors jitter)."""
 OTHER_OCCURRENCE = 0.4
 """A settled text that changes to one less similar than this is another text, not an update."""
+MARK_SCORE = 0.9
+"""Score below which a text without a letter or digit is taken for a scratch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,10 @@ class TrackerConfig:
 
     min_reads: int = 2
     """Reads that must agree before a text is published."""
+    sure_score: float = 1.0
+    """A single sharp read of a text known to stand still settles if no character is below this; 1: never."""
     settle_s: float = 0.1
-    """Time that a text must have been read at one place before it is published."""
+    """Time that a text must have been read at one place before it is published, unless it is known to stand still."""
     min_score: float = 0.5
     """Reads below this confidence do not vote."""
     end_after_s: float = 0.7
@@ -72,6 +76,8 @@ class TrackerConfig:
     """Agreeing reads after which a part (or a join) of a published text, no longer read itself, replaces it."""
     support_s: float = 3.0
     """How long pieces of a published text keep it alive while it is not read itself."""
+    hidden_s: float = 3.0
+    """How long a text is waited for while something moves in front of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +96,8 @@ class TrackEvent:
     """Where it was seen last."""
     first_seen: float
     last_seen: float
+    candidates: tuple[tuple[str, float], ...] = ()
+    """Other texts that were read there, each with its share of the vote."""
     reason: EndReason | None = None
     """Why it ended; None for the other types."""
     zone: str | None = None
@@ -99,8 +107,8 @@ class TrackEvent:
 
 
 @dataclass(slots=True, eq=False)
-class _Track:
-    """One text at one place; published once it has an id."""
+class Track:
+    """One text at one place; published once it has an id. Written by the tracker only."""
 
     quad: Quad
     text_raw: str
@@ -115,11 +123,35 @@ class _Track:
     """Tracker time of the last frame in which it was read itself."""
     still_since_s: float
     """Tracker time since which it stands at one place."""
+    tried_s: float
+    """Tracker time of the last frame in which somebody tried to read it."""
     track_id: int | None = None
     published: SettledText | None = None
     misses: int = 0
-    """Frames in a row in which it was not read itself."""
+    """Looks in a row in which it was not seen itself."""
+    is_hidden: bool = False
+    """Whether something moved in front of it when the frame was looked at last: nobody knows if it is there."""
     ended_s: float = 0.0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was seen when the frame was looked at last."""
+        return not self.misses and not self.is_hidden
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """One line that a frame shows, as far as somebody looked."""
+
+    line: Line
+    track: Track | None = None
+    """The track it is known to continue; None: whichever fits."""
+    is_read: bool = True
+    """Whether `line.text` was read in this frame. If not, it is there with the text that its track has."""
+    is_still: bool = False
+    """Whether the pixels around it are known to stand still; otherwise its places in time tell."""
+    sharpness: float = 1.0
+    """In [0, 1]."""
 
 
 class Tracker:
@@ -127,8 +159,8 @@ class Tracker:
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
         self._config = config or TrackerConfig()
-        self._tracks: list[_Track] = []
-        self._ghosts: list[_Track] = []
+        self._tracks: list[Track] = []
+        self._ghosts: list[Track] = []
         self._next_id = 1
         self._now_s = 0.0
         self._ts: float | None = None
@@ -140,15 +172,71 @@ class Tracker:
             page: What was read, perhaps nothing.
             ts: Capture time of the frame in seconds. A clock that steps back is taken as standing still.
         """
+        return self.observe([Sighting(line) for line in page.lines if line.text.strip()], ts)
+
+    def observe(
+        self,
+        sightings: Sequence[Sighting],
+        ts: float,
+        *,
+        is_hidden: Callable[[Quad], bool] = lambda quad: False,
+    ) -> list[TrackEvent]:
+        """Take in what a look at the whole frame shows; tracks without a sighting were missed.
+
+        Args:
+            sightings: What is there, perhaps nothing. A line without text is there, but nobody could read it yet.
+            ts: As for `update`.
+            is_hidden: Whether a place cannot be seen, so that nothing is missed there (for `hidden_s`).
+        """
         self._advance(ts)
-        lines = [line for line in page.lines if line.text.strip()]
+        lines = [each.line for each in sightings]
         places = Places.of([line.quad for line in lines])
-        read = self._match(lines, places)
+        read = self._match(sightings, places)
+        self._wait_for_hidden(is_hidden)
         self._support_missed(lines, places)
         events = self._end_missed()
         for track in read:
             events += self._settle(track)
         return events
+
+    def hold(
+        self,
+        ts: float,
+        rereads: Sequence[Sighting] = (),
+        *,
+        is_hidden: Callable[[Quad], bool] = lambda quad: False,
+    ) -> list[TrackEvent]:
+        """Take in a frame that shows what the last one showed, so that nobody looked for lines.
+
+        Args:
+            ts: As for `update`.
+            rereads: What some of the tracks say in it.
+            is_hidden: Whether a place cannot be seen, so that nothing is known of what is there.
+        """
+        self._advance(ts)
+        for track in self._tracks:
+            if track.is_there and not is_hidden(track.quad):
+                self._keep(track)
+        events = []
+        for sighting in rereads:
+            if sighting.track is not None:
+                self._see(sighting.track, sighting)
+                events += self._settle(sighting.track)
+        return events
+
+    def doubt(self, tracks: Sequence[Track]) -> None:
+        """Let earlier reads of some tracks count less: their pixels changed."""
+        for track in tracks:
+            track.vote.doubt()
+
+    def unread_for_s(self, track: Track) -> float:
+        """How long ago somebody tried to read a track."""
+        return self._now_s - track.tried_s
+
+    @property
+    def tracks(self) -> Sequence[Track]:
+        """All tracks, published or not."""
+        return self._tracks
 
     def finish(self, reason: EndReason = "stopped") -> list[TrackEvent]:
         """End every published text: the camera stops, or nothing was seen of it for too long."""
@@ -172,51 +260,86 @@ class Tracker:
 
     # -- lines to tracks
 
-    def _match(self, lines: Sequence[Line], places: Places) -> list[_Track]:
-        """Give each line to the track it continues, or to a new one; the tracks read in this frame."""
+    def _match(self, sightings: Sequence[Sighting], places: Places) -> list[Track]:
+        """Give each sighting to the track it continues, or to a new one; the tracks seen in this frame."""
         for track in self._tracks:
             track.misses += 1
-        pairs = _assign(self._tracks, lines, places)
-        read = []
-        for j, line in enumerate(lines):
-            if j in pairs:
-                track = self._tracks[pairs[j]]
-                self._see(track, line)
-                read.append(track)
-            elif line.score >= self._config.min_score:
-                self._tracks.append(self._start(line))
-        return read
+        known = {j: each.track for j, each in enumerate(sightings) if each.track is not None}
+        taken = set(map(id, known.values()))
+        open_tracks = [track for track in self._tracks if id(track) not in taken]
+        open_lines = [j for j in range(len(sightings)) if j not in known]
+        pairs = _assign(open_tracks, [sightings[j].line for j in open_lines], places.some(open_lines))
+        known |= {open_lines[j]: open_tracks[i] for j, i in pairs.items()}
+        seen = []
+        for j, sighting in enumerate(sightings):
+            if j in known:
+                self._see(known[j], sighting)
+                seen.append(known[j])
+            elif sighting.line.score >= self._config.min_score or not sighting.line.text.strip():
+                self._tracks.append(self._start(sighting))
+                seen.append(self._tracks[-1])
+        return seen
 
-    def _start(self, line: Line) -> _Track:
+    def _start(self, sighting: Sighting) -> Track:
         """A new track, not published yet."""
         assert self._ts is not None
-        vote = TextVote(min_reads=self._config.min_reads)
-        vote.add(line.text.strip(), line.score)
+        line = sighting.line
+        # Where nobody vouches for stillness a single read never settles: it may be a part of a line sliding in.
+        vote = TextVote(
+            min_reads=self._config.min_reads, sure_score=self._config.sure_score if sighting.is_still else 1.0
+        )
+        if line.text.strip():
+            vote.add(line.text.strip(), line.score, _char_scores(line), sharpness=sighting.sharpness)
+        else:
+            vote.skip()
         now_s, ts = self._now_s, self._ts
-        return _Track(line.quad, line.text, vote, ts, ts, seen_s=now_s, read_s=now_s, still_since_s=now_s)
+        since_s = now_s - self._config.settle_s if sighting.is_still else now_s
+        return Track(
+            line.quad, line.text, vote, ts, ts, seen_s=now_s, read_s=now_s, still_since_s=since_s, tried_s=now_s
+        )
 
-    def _see(self, track: _Track, line: Line) -> None:
-        """A track was read once more."""
+    def _see(self, track: Track, sighting: Sighting) -> None:
+        """A track was seen once more."""
         assert self._ts is not None
-        moves = self._moves(track, line)
+        line = sighting.line
+        if not sighting.is_read:
+            self._keep(track)
+            return
+        track.tried_s = self._now_s
+        moves = not sighting.is_still and self._moves(track, line)
         if moves:
             track.still_since_s = self._now_s
             if track.track_id is None:
                 track.vote.clear()
         # A text on the move is blurred and cut: it shows that a published text is there, not what it says.
-        if line.score >= self._config.min_score and not (moves and track.track_id is not None):
-            track.vote.add(line.text.strip(), line.score)
+        if not line.text.strip() or line.score < self._config.min_score:
+            track.vote.skip()
+        elif not (moves and track.track_id is not None):
+            track.vote.add(line.text.strip(), line.score, _char_scores(line), sharpness=sighting.sharpness)
             track.text_raw = line.text
         track.quad = line.quad
+        self._keep(track)
+
+    def _keep(self, track: Track) -> None:
+        """A track is there."""
+        assert self._ts is not None
         track.misses = 0
+        track.is_hidden = False
         track.last_seen = self._ts
         track.seen_s = track.read_s = self._now_s
 
-    def _moves(self, track: _Track, line: Line) -> bool:
+    def _moves(self, track: Track, line: Line) -> bool:
         """Whether the text moved since it was read last, by more than detectors jitter."""
         height = quad_size(track.quad)[1]
         way = displacement(track.quad, line.quad)
         return way > STILL_HEIGHTS * height and way > self._config.max_speed * height * (self._now_s - track.read_s)
+
+    def _wait_for_hidden(self, is_hidden: Callable[[Quad], bool]) -> None:
+        """What something moves in front of was not missed: a hand passes, a sheet slides away."""
+        for track in self._tracks:
+            if track.misses and self._now_s - track.read_s < self._config.hidden_s and is_hidden(track.quad):
+                track.misses -= 1
+                track.is_hidden = True
 
     # -- pieces of lines
 
@@ -241,7 +364,7 @@ class Tracker:
                 events += self._end(track, "gone")
         return events
 
-    def _end(self, track: _Track, reason: EndReason) -> list[TrackEvent]:
+    def _end(self, track: Track, reason: EndReason) -> list[TrackEvent]:
         """Drop one track; its end if it was published."""
         self._tracks.remove(track)
         if track.track_id is None:
@@ -252,7 +375,7 @@ class Tracker:
 
     # -- tracks to events
 
-    def _settle(self, track: _Track) -> list[TrackEvent]:
+    def _settle(self, track: Track) -> list[TrackEvent]:
         """Publish what a track that was just read says, if that is new and certain."""
         settled = track.vote.settled
         if settled is None or track not in self._tracks:
@@ -261,6 +384,8 @@ class Tracker:
             return self._follow(track, settled)
         if self._now_s - track.still_since_s < self._config.settle_s:
             return []
+        if settled.score < MARK_SCORE and not any(character.isalnum() for character in settled.text):
+            return []
         wholes = self._explained_by(track, settled, self._published())
         if wholes:
             return self._take_over(track, settled, wholes)
@@ -268,14 +393,14 @@ class Tracker:
             return []
         return [self._begin(track, settled)]
 
-    def _begin(self, track: _Track, settled: SettledText) -> TrackEvent:
+    def _begin(self, track: Track, settled: SettledText) -> TrackEvent:
         """Publish a track."""
         track.track_id = self._next_id
         self._next_id += 1
         track.published = settled
         return _event("begin", track)
 
-    def _follow(self, track: _Track, settled: SettledText) -> list[TrackEvent]:
+    def _follow(self, track: Track, settled: SettledText) -> list[TrackEvent]:
         """Bring a published track up to date; an event only when its text changed."""
         assert track.published is not None
         before, track.published = track.published, settled
@@ -291,7 +416,7 @@ class Tracker:
         track.vote.forget_others()
         return [ended, self._begin(track, settled)]
 
-    def _explained_by(self, track: _Track, settled: SettledText, others: Sequence[_Track]) -> list[_Track]:
+    def _explained_by(self, track: Track, settled: SettledText, others: Sequence[Track]) -> list[Track]:
         """Those of the published (or just ended) tracks of which this one is a piece or a join."""
         others = [other for other in others if other is not track]
         if not others:
@@ -300,7 +425,7 @@ class Tracker:
         pieces = _pieces([line], Places.of([track.quad]), others)[0]
         return [other for other, is_piece in zip(others, pieces, strict=True) if is_piece]
 
-    def _repeats_ghost(self, track: _Track, settled: SettledText) -> bool:
+    def _repeats_ghost(self, track: Track, settled: SettledText) -> bool:
         """Whether a text like this one ended just now about here."""
         reach = NEAR_HEIGHTS * quad_size(track.quad)[1]
         return any(
@@ -308,7 +433,7 @@ class Tracker:
             for ghost in self._ghosts
         )
 
-    def _take_over(self, track: _Track, settled: SettledText, wholes: list[_Track]) -> list[TrackEvent]:
+    def _take_over(self, track: Track, settled: SettledText, wholes: list[Track]) -> list[TrackEvent]:
         """Let a piece or join replace the published tracks it belongs to, once they are no longer read themselves.
 
         It continues the one most like it, as an update: the same text, seen differently. Until then it is held back.
@@ -326,12 +451,12 @@ class Tracker:
                 events += self._end(other, "replaced")
         return [*events, _event("update", track)]
 
-    def _published(self) -> list[_Track]:
+    def _published(self) -> list[Track]:
         """The tracks that have begun."""
         return [track for track in self._tracks if track.track_id is not None]
 
 
-def _assign(tracks: Sequence[_Track], lines: Sequence[Line], places: Places) -> dict[int, int]:
+def _assign(tracks: Sequence[Track], lines: Sequence[Line], places: Places) -> dict[int, int]:
     """Which line continues which track: line index to track index, each at most once, best pairs first."""
     if not tracks or not lines:
         return {}
@@ -362,7 +487,7 @@ def _continues(overlap: float, is_near: bool, alike_widths: bool, alike: float) 
     return alike >= ALIKE and (is_near or overlap > 0)
 
 
-def _common_shift(tracks: Sequence[_Track], lines: Sequence[Line], before: Places, places: Places) -> Floats:
+def _common_shift(tracks: Sequence[Track], lines: Sequence[Line], before: Places, places: Places) -> Floats:
     """How far a document slid since the last frame, in pixels: (2,), zero when none did.
 
     Lines whose text occurs once in both frames, at another place, tell it; they have to agree.
@@ -383,7 +508,7 @@ def _common_shift(tracks: Sequence[_Track], lines: Sequence[Line], before: Place
     return np.asarray(shift, dtype=np.float64) if is_short_jump else nothing
 
 
-def _pieces(lines: Sequence[Line], places: Places, tracks: Sequence[_Track]) -> NDArray[np.bool_]:
+def _pieces(lines: Sequence[Line], places: Places, tracks: Sequence[Track]) -> NDArray[np.bool_]:
     """(lines, tracks): whether a line is a piece of a track, or a join that holds it."""
     wholes = Places.of([track.quad for track in tracks])
     common = intersections(places, wholes)
@@ -398,7 +523,13 @@ def _pieces(lines: Sequence[Line], places: Places, tracks: Sequence[_Track]) -> 
     return result
 
 
-def _text(track: _Track) -> str:
+def _char_scores(line: Line) -> tuple[float, ...]:
+    """The confidences of the characters that are left when the spaces around a line are taken away."""
+    start = len(line.text) - len(line.text.lstrip())
+    return line.char_scores[start : start + len(line.text.strip())]
+
+
+def _text(track: Track) -> str:
     """What a track says: published, settled, or its latest reading."""
     if track.published is not None:
         return track.published.text
@@ -412,7 +543,7 @@ def _unique(texts: Sequence[str]) -> dict[str, int]:
     return {text: i for i, text in enumerate(texts) if counts[text] == 1}
 
 
-def _event(kind: Literal["begin", "update", "end"], track: _Track, *, reason: EndReason | None = None) -> TrackEvent:
+def _event(kind: Literal["begin", "update", "end"], track: Track, *, reason: EndReason | None = None) -> TrackEvent:
     """The state of a published track."""
     assert track.track_id is not None
     assert track.published is not None
@@ -428,5 +559,6 @@ def _event(kind: Literal["begin", "update", "end"], track: _Track, *, reason: En
         quad=track.quad,
         first_seen=track.first_seen,
         last_seen=track.last_seen,
+        candidates=settled.candidates,
         reason=reason,
     )

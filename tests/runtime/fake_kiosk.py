@@ -19,6 +19,7 @@ from runtime.config import CameraConfig, KioskConfig
 from runtime.frames import Frame
 from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import Outbox
+from tests.runtime.fake_readers import PageSteps
 
 NODE = "kiosk"
 SHOWN_FRAMES = 6
@@ -27,7 +28,7 @@ FRAME_S = 0.01
 """Frames come so often; by their time stamps they are a tenth of a second apart."""
 
 
-class FakeReader:
+class FakeReader(PageSteps):
     """Reads the number that the first pixel holds; zero is no text."""
 
     pack = SimpleNamespace(name="toy")
@@ -79,7 +80,7 @@ def make_kiosk(
     config = KioskConfig.model_validate({
         "node": NODE,
         "mqtt": {"url": f"mqtt://127.0.0.1:{port}", **mqtt},
-        "cameras": {name: {"source": "test:"} for name in cameras},
+        "cameras": {name: {"source": "test:", "refresh_s": 0} for name in cameras},
     })
 
     def open_capture(name: str, config: CameraConfig, on_state: StateCallback) -> CaptureThread:

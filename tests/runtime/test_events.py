@@ -42,7 +42,8 @@ def test_an_event_has_every_field_of_the_contract() -> None:
     payload = json.loads(event().to_json())
     assert list(payload) == [
         "schema", "type", "node", "camera", "boot_id", "seq", "track_id", "ts", "text", "text_raw", "redaction",
-        "score", "reads", "agreeing_reads", "quad", "quad_norm", "frame_size", "zone", "first_seen", "last_seen",
+        "score", "reads", "agreeing_reads", "candidates", "quad", "quad_norm", "frame_size", "zone", "first_seen",
+        "last_seen",
         "latency_ms", "delayed", "reason", "pack", "profile",
     ]  # fmt: skip
     assert payload["schema"] == "edge-ocr.event/1"

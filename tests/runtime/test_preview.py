@@ -28,6 +28,7 @@ from runtime.preview.access import COOKIE, cookie_of, read_token
 from runtime.preview.app import FILES
 from runtime.preview.live import WATCHED_S, LiveView, encode_jpeg
 from runtime.preview.serving import serve_preview
+from runtime.scene_reader import Look
 from runtime.tracking import Tracker, TrackerConfig
 from tests.runtime.test_monitoring import FakeAppliance
 from tests.runtime.test_monitoring import camera as camera_metrics
@@ -66,8 +67,8 @@ class Scene:
         image = np.full((height, width, 3), 40, np.uint8)
         frame = Frame(image, self.frames, 1000.0 + self.frames / 15, self.now_s, decode_ms=1.0)
         self.frames += 1
-        changes = self.camera.track(Page(width, height, (Line(text, 0.9, QUAD),), {}), frame)
-        for change in changes:
+        seen = self.camera.tracker.update(Page(width, height, (Line(text, 0.9, QUAD),), {}), frame.ts)
+        for change in self.camera.take(Look(seen, self.size), frame):
             live.published(self.camera.event(change, EventLatency(total=1.0)))
         live.saw(self.camera, frame)
         return frame

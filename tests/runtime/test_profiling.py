@@ -48,6 +48,7 @@ from runtime.profiling import (
     warm_up,
 )
 from runtime.usage import Usage
+from tests.runtime.fake_readers import PageSteps
 
 QUAD = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
 
@@ -58,7 +59,7 @@ class Named:
     latency_budget_ms: float | None = None
 
 
-class FakeReader:
+class FakeReader(PageSteps):
     """Finds one line in every picture; the n-th read takes n ms, it says."""
 
     pack = Named("toy")

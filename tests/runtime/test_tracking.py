@@ -101,6 +101,11 @@ def test_reads_below_the_minimum_score_are_not_published() -> None:
     assert Stream().repeat(page([line("HELLO", 100, 100, score=0.49)]), 30).brief == []
 
 
+def test_a_doubtful_mark_is_no_text() -> None:
+    assert Stream().repeat(page([line("+", 100, 100, score=0.8)]), 30).brief == []
+    assert Stream().repeat(page([line("--.--", 100, 100, score=0.95)]), 30).brief == [("begin", "--.--")]
+
+
 def test_unsettled_flicker_is_not_published() -> None:
     rng = np.random.default_rng(1)
     pages = [page([line("".join(rng.choice(list("ABCDEFGH"), 5)), 100, 100)]) for _ in range(60)]
