@@ -70,7 +70,7 @@ def _draw_documents(axes: "Axes", truth: ClipTruth, score: ClipScore) -> None:
         own = [line for line in score.lines if line.document == i]
         n_found = sum(line.delay_s is not None for line in own)
         label = f"{document.name}{' (partial)' if document.partial else ''}\n{n_found} of {len(own)} found"
-        axes.text(document.still_s[0], 0, label, va="center", fontsize=8)
+        axes.text(document.still_s[0], 0, label, va="center", fontsize=8, clip_on=True).set_in_layout(False)
     axes.set(yticks=[], ylabel="documents")
 
 

@@ -272,9 +272,7 @@ class Camera:
         )
 
 
-def make_camera(
-    name: str, config: CameraConfig, capture: Capture, origin: Origin, redactor: Redactor | None = None
-) -> Camera:
+def make_camera(name: str, config: CameraConfig, capture: Capture, origin: Origin, redactor: Redactor) -> Camera:
     """A camera as its configuration asks for, the same in the appliance and in a replay."""
     takeover_reads = SEARCH_TAKEOVER if config.refresh_s else TrackerConfig().takeover_reads
     tracker = Tracker(

@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "read a camera and publish text events over MQTT",
     "demo": "see all of it at work: bundled clip, embedded broker, nothing to set up",
     "check": "try configuration, camera, broker, models and CPU, and say what is wrong",
+    "replay": "turn a recording into events, the same ones every time, and compare them with a file",
     "profile": "measure latency on this machine, per stage and device profile",
     "pack": "list or show model packs",
     "schema": "print the JSON Schemas of what is published",

@@ -1,0 +1,91 @@
+"""Several clips as cameras of one node: does each still find what it finds alone, and is reading time shared fairly?
+
+python -m benchmarks.camera_shares CLIPS/counter.mp4 CLIPS/labels.mp4 CLIPS/still.mp4
+
+The ground truth of a clip is the file beside it that ends in .json. In virtual time, see `virtual_stream.py`.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clip_scores import score_clip
+from benchmarks.clips import ClipTruth, load_truth
+from benchmarks.report import print_table, run_script
+from benchmarks.stream_process import camera_name, frame_hw
+from benchmarks.stream_run import ToldEvent, published_texts
+from benchmarks.virtual_stream import CORES, VirtualRun, run_virtual
+from edge_ocr import Reader
+from edge_ocr.errors import ConfigError
+from runtime.sources.video import VideoSource
+
+
+def main() -> dict[str, Any]:
+    """Run each clip alone, then all together."""
+    options = _parse()
+    clips = {f"{camera_name(clip)}-{number}": clip for number, clip in enumerate(options.clips, start=1)}
+    truths = {name: load_truth(clip.with_suffix(".json")) for name, clip in clips.items()}
+    reader = Reader(pack=options.pack, profile=options.profile)
+    reader.warm_up([frame_hw(clip) for clip in clips.values()])
+    alone: dict[str, VirtualRun] = {}
+    for name, clip in clips.items():
+        print(f"{name} alone ...", file=sys.stderr, flush=True)
+        alone[name] = run_virtual({name: VideoSource(str(clip))}, reader, cores=options.cores)
+    print("together ...", file=sys.stderr, flush=True)
+    together = run_virtual({name: VideoSource(str(clip)) for name, clip in clips.items()}, reader, cores=options.cores)
+    demands = {name: run.cpu_s.get(name, 0.0) for name, run in alone.items()}
+    fair = fair_shares(demands, options.cores * together.duration_s)
+    results = {
+        name: {
+            "recall_alone": round(_recall(truths[name], alone[name].told[name]), 4),
+            "recall_together": round(_recall(truths[name], together.told[name]), 4),
+            "frames_read_alone": alone[name].frames_read[name],
+            "frames_read_together": together.frames_read[name],
+            "cpu_s_alone": round(demands[name], 2),
+            "cpu_s_together": round(together.cpu_s.get(name, 0.0), 2),
+            "of_fair_share": round(together.cpu_s.get(name, 0.0) / fair[name], 3) if fair[name] else None,
+        }
+        for name in clips
+    }
+    columns = list(next(iter(results.values())))
+    print_table(["camera", *columns], [[name, *figures.values()] for name, figures in results.items()])
+    return {"benchmark": "camera_shares", "cores": options.cores, "cameras": results, "reader": reader.describe()}
+
+
+def fair_shares(demands: Mapping[str, float], capacity: float) -> dict[str, float]:
+    """Max-min fair shares: nobody gets more than it asks for, and what is left over is shared by the others."""
+    shares: dict[str, float] = {}
+    left = capacity
+    for n_done, name in enumerate(sorted(demands, key=lambda name: demands[name])):
+        shares[name] = min(demands[name], left / (len(demands) - n_done))
+        left -= shares[name]
+    return shares
+
+
+def _recall(truth: ClipTruth, told: list[ToldEvent]) -> float:
+    return score_clip(truth, published_texts(told)).recall
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.camera_shares",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("clips", nargs="+", type=Path, help="videos with their ground truth beside them")
+    parser.add_argument(
+        "--cores", type=float, default=CORES, help=f"cores that reading keeps busy, modelled (default: {CORES})"
+    )
+    parser.add_argument("--pack", default="latin", help="model pack (default: latin)")
+    parser.add_argument("--profile", default="auto", help="device profile (default: auto)")
+    options = parser.parse_args()
+    for clip in options.clips:
+        if not clip.is_file():
+            raise ConfigError(f"{clip}: no such file")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
