@@ -19,12 +19,17 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeOcrError as error:
         sys.stderr.write(f"train {args.command}: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"train {args.command}: needs the package {error.name}: pip install -e '.[train]'\n")
+        return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m train", description="Make data for edge-ocr's models.", allow_abbrev=False
+        prog="python -m train",
+        description="Make data for edge-ocr's models, train and evaluate them.",
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -39,7 +44,27 @@ def _parser() -> argparse.ArgumentParser:
     sheet = commands.add_parser("sheet", parents=[drawing], help="draw a contact sheet of rendered lines and pages")
     sheet.add_argument("--out", type=Path, required=True, metavar="F.png", help="the picture")
     sheet.set_defaults(run=_sheet)
+
+    run = commands.add_parser(
+        "run", allow_abbrev=False, help="train by a recipe; under torchrun as one of several processes"
+    )
+    run.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="what to train and how; see train/recipes")
+    run.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/ and the recipe's name)")
+    run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe; repeatable")
+    run.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    run.add_argument("--workers", type=int, default=0, help="processes that make batches ahead (default: %(default)s)")
+    run.set_defaults(run=_run)
     return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    from train.recipe import load_recipe
+    from train.trainer import train
+
+    out = args.out or Path("runs") / args.recipe.stem
+    recipe = load_recipe(args.recipe, args.set)
+    train(recipe, out, resume=args.resume, device=args.device, n_workers=args.workers)
 
 
 def _clip(args: argparse.Namespace) -> None:
