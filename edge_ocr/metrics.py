@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -31,6 +31,7 @@ _NOT_ALPHANUMERIC = re.compile("[^0-9A-Z\u4e00-\u9fff]")
 _WORD_CORE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 
 Point = tuple[float, float]
+Line = TypeVar("Line", bound="TextLine")
 
 
 class TextLine(Protocol):
@@ -115,7 +116,7 @@ class PageScore:
             partial: The page shows more text than is labelled: what was read elsewhere is left out.
         """
         counted = [label for label in labels if label.counts]
-        kept = _judged(predicted, labels, counted, partial=partial)
+        kept = judged_lines(predicted, labels, partial=partial)
         self.n_pages += 1
         self.detection.add(
             _n_hits([line.quad for line in kept], [label.polygon for label in counted]), len(kept), len(counted)
@@ -226,14 +227,13 @@ def _add_words(tally: Tally, predicted: Sequence[str], labelled: Sequence[str]) 
     tally.add((found & wanted).total(), found.total(), wanted.total())
 
 
-def _judged(
-    predicted: Sequence[TextLine], labels: Sequence[Label], counted: Sequence[Label], *, partial: bool
-) -> list[TextLine]:
+def judged_lines(predicted: Sequence[Line], labels: Sequence[Label], *, partial: bool) -> list[Line]:
     """The predictions that count: none on ignored text, and on a partly labelled page only those at a label."""
+    counted = [label for label in labels if label.counts]
     ignored = [label.polygon for label in labels if not label.counts]
     kept = [line for line in predicted if not any(_covers(polygon, line.quad) for polygon in ignored)]
     if partial:
-        kept = [line for line in kept if any(_boxes_touch(line.quad, label.polygon) for label in counted)]
+        kept = [line for line in kept if any(boxes_touch(line.quad, label.polygon) for label in counted)]
     return kept
 
 
@@ -243,7 +243,7 @@ def _n_hits(predicted: Sequence[ArrayLike], labelled: Sequence[ArrayLike]) -> in
     hits = 0
     for polygon in labelled:
         for index, outline in enumerate(free):
-            if _boxes_touch(outline, polygon) and polygon_iou(outline, polygon) > HIT_IOU:
+            if boxes_touch(outline, polygon) and polygon_iou(outline, polygon) > HIT_IOU:
                 del free[index]
                 hits += 1
                 break
@@ -252,14 +252,14 @@ def _n_hits(predicted: Sequence[ArrayLike], labelled: Sequence[ArrayLike]) -> in
 
 def _covers(polygon: ArrayLike, convex: ArrayLike) -> bool:
     """Whether an ignored polygon lies under more than `IGNORED_SHARE` of a prediction."""
-    if not _boxes_touch(convex, polygon):
+    if not boxes_touch(convex, polygon):
         return False
     hull = _hull(convex)
     area = _area(hull)
     return area > 0 and _area(_clip(_points(polygon), hull)) / area > IGNORED_SHARE
 
 
-def _boxes_touch(one: ArrayLike, other: ArrayLike) -> bool:
+def boxes_touch(one: ArrayLike, other: ArrayLike) -> bool:
     """Whether the axis-aligned boxes of two outlines share a point."""
     a, b = np.asarray(one, np.float64), np.asarray(other, np.float64)
     return bool(np.all(a.max(axis=0) >= b.min(axis=0)) and np.all(b.max(axis=0) >= a.min(axis=0)))

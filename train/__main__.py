@@ -1,6 +1,7 @@
 """`python -m train COMMAND`: the commands of the training side, each imported only when it runs."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0 done, 1 failed, 2 wrong usage or configuration.
     """
     args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         args.run(args)
     except EdgeOcrError as error:
@@ -55,7 +57,38 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     run.add_argument("--workers", type=int, default=0, help="processes that make batches ahead (default: %(default)s)")
     run.set_defaults(run=_run)
+
+    score = commands.add_parser(
+        "evaluate", allow_abbrev=False, help="how well a pack or checkpoints read labelled sets"
+    )
+    score.add_argument("sets", type=Path, nargs="+", metavar="SET", help="label file or folder; see train/datasets")
+    chosen = score.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--pack", help="name or folder of a model pack, read as a device does (needs openvino)")
+    chosen.add_argument(
+        "--checkpoint",
+        type=Path,
+        action="append",
+        metavar="F.safetensors",
+        help="of a detector or recogniser; twice for both",
+    )
+    score.add_argument("--profile", default="auto", help="device profile of the pack (default: %(default)s)")
+    score.add_argument("--device", default="cpu", help="where checkpoints run (default: %(default)s)")
+    score.add_argument("--images", type=Path, metavar="DIR", help="what image paths in the labels are relative to")
+    score.add_argument("--limit", type=int, default=0, help="the first so many images of a set (default: all)")
+    score.add_argument("--gallery", type=Path, metavar="F.html", help="write the worst cases as one page")
+    score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    score.set_defaults(run=_evaluate)
     return parser
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from train.evaluation.readers import CheckpointReader, PackReader, TextReader
+    from train.evaluation.run import as_json, as_table, evaluate
+
+    reader: TextReader
+    reader = PackReader(args.pack, args.profile) if args.pack else CheckpointReader(args.checkpoint, args.device)
+    scores = evaluate(reader, args.sets, images=args.images, limit=args.limit, gallery=args.gallery)
+    sys.stdout.write((as_json if args.json else as_table)(scores, reader.name))
 
 
 def _run(args: argparse.Namespace) -> None:

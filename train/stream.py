@@ -32,7 +32,8 @@ def iter_batches(
         n_workers: Processes that make them ahead; 0 makes them in this one. The batches are the same.
         pin_memory: Put them where a GPU can fetch them.
     """
-    options: dict[str, Any] = {"prefetch_factor": 4} if n_workers else {}
+    # Not forked from this process: a fork that inherits a busy OpenMP or OpenVINO thread pool can hang for ever.
+    options: dict[str, Any] = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if n_workers else {}
     return iter(
         DataLoader(
             _Steps(batches, share),

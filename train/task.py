@@ -8,6 +8,7 @@ A task module defines two classes and is named in `train.recipe.TASKS`:
 
     class RecognitionTask(Task):
         recipe_type = RecognitionRecipe
+        kind = "recognizer"
         best = "line_accuracy"          # the figure of `evaluate` that chooses the best checkpoint; larger is better
         recipe: RecognitionRecipe
 
@@ -29,15 +30,18 @@ What the trainer promises in return:
   before the call, so dropout is the same after a resume; use no other global random state.
 - `evaluate(networks)` runs in the first process, in eval mode, without gradients, on the averaged weights where the
   recipe asks for EMA: use the networks it is given, not `self.networks`.
-- `details()` travels with every checkpoint: plain data that whoever loads the weights needs (charset, input height).
+- `details()` travels with every checkpoint: plain data that whoever loads the weights needs, and `build(details)` makes
+  the released network again. A recogniser says `height`, `stride` and `charset`, a detector `scale` and `thresholds`
+  (the keys of edge_ocr's ScaleRule and DetectorThresholds); evaluation and export rely on these.
+- Weights to begin with: call `train.start.start_recognizer` or `start_network` with `recipe.start` on each network.
 
 Everything that is trained must be in `networks`, a training-only branch too, or a resumed run would begin it anew.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -104,6 +108,8 @@ class Task(nn.Module, ABC):
     """Something that can be trained; see the module's docstring."""
 
     recipe_type: ClassVar[type[Recipe]]
+    kind: ClassVar[Literal["detector", "recognizer", "orientation"]]
+    """Of the released network."""
     best: ClassVar[str]
 
     def __init__(self, recipe: Recipe) -> None:
@@ -123,9 +129,14 @@ class Task(nn.Module, ABC):
     def evaluate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """Figures on held-out data by name, `best` among them."""
 
+    @classmethod
+    @abstractmethod
+    def build(cls, details: Mapping[str, Any]) -> nn.Module:
+        """The released network that `details` describe, its weights random: what a checkpoint is loaded into."""
+
+    @abstractmethod
     def details(self) -> dict[str, Any]:
         """Plain data that travels with the weights."""
-        return {}
 
     @property
     def released(self) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,19 @@ class ToyRecipe(Recipe):
 
 class ToyTask(Task):
     recipe_type = ToyRecipe
+    kind = "recognizer"
     best = "closeness"
     recipe: ToyRecipe
 
     def __init__(self, recipe: ToyRecipe) -> None:
         super().__init__(recipe)
-        body = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(recipe.dropout), nn.Linear(8, 1))
-        self.networks["student"] = body
+        self.networks["student"] = self.build({"dropout": recipe.dropout})
         self.networks["helper"] = nn.Linear(3, 1)
         self.teacher = Frozen(nn.Sequential(nn.Linear(3, 1), nn.BatchNorm1d(1)))
+
+    @classmethod
+    def build(cls, details: Mapping[str, Any]) -> nn.Module:
+        return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(details["dropout"]), nn.Linear(8, 1))
 
     def batches(self) -> "ToyBatches":
         return ToyBatches(self.recipe)
@@ -64,7 +69,7 @@ class ToyTask(Task):
         return {"closeness": -float(error)}
 
     def details(self) -> dict[str, Any]:
-        return {"inputs": 3}
+        return {"dropout": self.recipe.dropout}
 
     def _maybe_die(self, batch: Batch) -> None:
         flag = self.recipe.flag

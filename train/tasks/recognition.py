@@ -1,30 +1,38 @@
-"""Training a recogniser of text lines with CTC, on rendered lines.
+"""Training a recogniser of text lines with CTC, on rendered and labelled lines.
 
 Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_probs
-from edge_ocr.metrics import word_accuracy
-from edge_ocr.recognition import pad_crop, scale_line
-from train.ctc_targets import classes_of, pack_targets, steps_needed
+from train.ctc_targets import classes_of, steps_needed
 from train.data.fonts import find_fonts
 from train.data.lines import render_line
+from train.evaluation.measures import line_figures
 from train.nets.ctc import BLANK, Recognizer, ppocrv2_recognizer, ppocrv3_recognizer
 from train.recipe import Recipe, Settings
-from train.task import Batch, Share, Task, sample_rng
+from train.start import start_recognizer
+from train.task import Batch, Batches, Share, Task, sample_rng
+from train.tasks.line_sets import (
+    LabelledBatches,
+    checked_lines,
+    fitted,
+    held_out_batches,
+    line_batch,
+    read_lines,
+)
 
 LATIN_CHARSET = Path(__file__).parents[2] / "edge_ocr" / "packs" / "latin" / "charset.txt"
 MAKERS = {"ppocrv2": ppocrv2_recognizer, "ppocrv3": ppocrv3_recognizer}
@@ -41,39 +49,69 @@ class RecognizerSettings(Settings):
     """One character a line, in class order, without the blank."""
 
 
-class RenderedLines(Settings):
-    """Lines drawn on the fly."""
+class LineData(Settings):
+    """Lines drawn on the fly, and lines of label files."""
 
     fonts: Path | None = None
     """Folder of fonts; /usr/share/fonts when not given."""
     width: PositiveInt = Field(default=320, multiple_of=16)
     """Pixels that every line is padded to; a longer one is squeezed."""
     held_out: PositiveInt = 200
-    """Lines of another seed that are evaluated on."""
+    """Rendered lines of another seed that are evaluated on."""
+    sets: tuple[Path, ...] = ()
+    """Label files or folders to learn from too (train/datasets/formats.py)."""
+    sets_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the batches that is made of `sets`, where there are any."""
+    held_out_sets: tuple[Path, ...] = ()
+    """Label files or folders to evaluate on, instead of rendered lines."""
+    widths: tuple[PositiveInt, ...] = (96, 160, 240, 320)
+    """Buckets of labelled lines, ascending multiples of 16; the last one squeezes what is longer."""
+    drop: bool = False
+    """Leave out labels that cannot be learnt (empty, outside the charset, too few time steps), not refuse them."""
+
+    @field_validator("widths")
+    @classmethod
+    def _ascend(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if not widths or list(widths) != sorted(set(widths)) or any(width % 16 for width in widths):
+            raise ValueError("must be ascending multiples of 16")
+        return widths
 
 
 class RecognitionRecipe(Recipe):
     """What a recogniser is trained from."""
 
     model: RecognizerSettings = RecognizerSettings()
-    data: RenderedLines = RenderedLines()
+    data: LineData = LineData()
 
 
 class RecognitionTask(Task):
     """A recogniser learns to read rendered lines."""
 
     recipe_type = RecognitionRecipe
+    kind = "recognizer"
     best = "line_accuracy"
     recipe: RecognitionRecipe
 
     def __init__(self, recipe: RecognitionRecipe) -> None:
         super().__init__(recipe)
         self.charset = Charset.from_file(recipe.model.charset)
-        self.networks["student"] = MAKERS[recipe.model.network](self.charset.n_classes)
+        student = self.build(self.details())
+        start_recognizer(student, recipe.start, self.charset)
+        self.networks["student"] = student
 
-    def batches(self) -> "RenderedBatches":
-        """Rendered lines, all of one width."""
-        return RenderedBatches(self.recipe, self.charset, find_fonts(self.recipe.data.fonts))
+    @classmethod
+    def build(cls, details: Mapping[str, Any]) -> Recognizer:
+        """The network of that name with a head for that charset."""
+        return MAKERS[details["network"]](1 + len(details["charset"]))
+
+    def batches(self) -> Batches:
+        """Rendered lines, all of one width; with `sets`, some batches of labelled lines among them."""
+        data = self.recipe.data
+        labelled = self._labelled() if data.sets else None
+        if labelled and data.sets_share == 1:
+            return labelled
+        rendered = RenderedBatches(self.recipe, self.charset, find_fonts(data.fonts))
+        return MixedBatches(rendered, labelled, data.sets_share, self.recipe.seed) if labelled else rendered
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """CTC, per line and averaged over the batch."""
@@ -82,29 +120,61 @@ class RecognitionTask(Task):
         return {"total": ctc, "ctc": ctc}
 
     def evaluate(self, networks: nn.ModuleDict) -> dict[str, float]:
-        """Share of held-out rendered lines that are read right: every character, and letters and digits only."""
+        """Accuracy on held-out lines, strict and folded, and 1 - NED."""
         device = next(networks.parameters()).device
         pairs: list[tuple[str, str]] = []
         for images, texts in self._held_out:
             probs_NTC = networks[self.released](normalized(images.to(device)))
             readings = decode_probs(probs_NTC.float().cpu().numpy(), self.charset)
             pairs += [(reading.text, text) for reading, text in zip(readings, texts, strict=True)]
-        exact = sum(read == text for read, text in pairs) / max(1, len(pairs))
-        return {"line_accuracy": exact, "word_accuracy_folded": word_accuracy(pairs)}
+        return line_figures(pairs)
 
     def details(self) -> dict[str, Any]:
         """The charset and the input of the network."""
         name = self.recipe.model.network
-        return {"network": name, "height": HEIGHTS[name], "charset": list(self.charset)}
+        return {"network": name, "height": HEIGHTS[name], "stride": STRIDES[name], "charset": list(self.charset)}
+
+    def _labelled(self) -> LabelledBatches:
+        recipe, name = self.recipe, self.recipe.model.network
+        shape = {"height": HEIGHTS[name], "stride": STRIDES[name]}
+        lines = checked_lines(
+            read_lines(recipe.data.sets), self.charset, **shape, max_width=recipe.data.widths[-1], drop=recipe.data.drop
+        )
+        return LabelledBatches(
+            lines, self.charset, **shape, buckets=recipe.data.widths, batch_size=recipe.batch_size, seed=recipe.seed
+        )
 
     @cached_property
     def _held_out(self) -> list[tuple[Tensor, list[str]]]:
-        """Batches of lines from a seed that training cannot reach, drawn once."""
+        """Held-out lines in batches of one width: labelled ones, or rendered from a seed that training cannot reach."""
+        if self.recipe.data.held_out_sets:
+            return held_out_batches(
+                read_lines(self.recipe.data.held_out_sets),
+                height=HEIGHTS[self.recipe.model.network],
+                buckets=self.recipe.data.widths,
+                batch_size=self.recipe.batch_size,
+            )
         recipe = self.recipe.model_copy(update={"seed": self.recipe.seed + 1_000_000_007})
         batches = RenderedBatches(recipe, self.charset, find_fonts(recipe.data.fonts))
         n_batches = -(-recipe.data.held_out // recipe.batch_size)
         made = [batches(step, Share()) for step in range(n_batches)]
         return [(batch["image_NCHW"], batch["texts"]) for batch in made]
+
+
+@dataclass(frozen=True)
+class MixedBatches:
+    """Labelled batches among rendered ones, by chance of the step."""
+
+    rendered: Batches
+    labelled: Batches
+    share: float
+    """Of labelled batches."""
+    seed: int
+
+    def __call__(self, step: int, share: Share) -> Batch:
+        """The batch of a step, of one kind or the other; all processes choose alike."""
+        is_labelled = np.random.default_rng([self.seed, step, 1]).random() < self.share
+        return self.labelled(step, share) if is_labelled else self.rendered(step, share)
 
 
 @dataclass(frozen=True)
@@ -123,11 +193,9 @@ class RenderedBatches:
             image, text = self._draw(step * self.recipe.batch_size + i, n_steps=width // STRIDES[name])
             images.append(fitted(image, HEIGHTS[name], width))
             texts.append(text)
-        where = f"rendered line of step {step}"
-        n_steps = width // STRIDES[name]
-        targets, lengths = pack_targets([classes_of(t, self.charset, n_steps=n_steps, where=where) for t in texts])
-        image_NCHW = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-        return {"image_NCHW": image_NCHW, "targets": targets, "lengths": lengths, "texts": texts}
+        where, n_steps = f"rendered line of step {step}", width // STRIDES[name]
+        classes = [classes_of(text, self.charset, n_steps=n_steps, where=where) for text in texts]
+        return line_batch(images, classes, texts)
 
     def _draw(self, index: int, *, n_steps: int) -> tuple[NDArray[np.uint8], str]:
         """Draw until a text fits the charset and the time steps; most do."""
@@ -136,15 +204,6 @@ class RenderedBatches:
             image, text = render_line(rng, self.fonts)
             if steps_needed(text) <= n_steps and set(text) <= set(self.charset):
                 return image, text
-
-
-def fitted(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A line at the network's height, squeezed to the width or padded up to it; (height, width, 3)."""
-    line = scale_line(image, height)
-    if line.shape[1] > width:
-        line = np.asarray(cv2.resize(line, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    padded: NDArray[np.uint8] = pad_crop(line, [width])[0]
-    return padded
 
 
 def normalized(image_NCHW: Tensor) -> Tensor:

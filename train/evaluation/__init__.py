@@ -1,0 +1,1 @@
+"""How well networks read: measures, sets and a gallery of the worst cases."""
