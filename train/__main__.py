@@ -21,6 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     except EdgeOcrError as error:
         sys.stderr.write(f"train {args.command}: {error}\n")
         return 2 if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ntrain {args.command}: stopped\n")
+        return 130
     except ModuleNotFoundError as error:
         sys.stderr.write(f"train {args.command}: needs the package {error.name}: pip install -e '.[train]'\n")
         return 2

@@ -4,12 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from edge_ocr.errors import ConfigError
 from train.task import Share
+
+MAX_WAIT = timedelta(hours=2)
+"""How long the others wait while the first process evaluates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def joined(device: str | None) -> Iterator[Process]:
     if share.n == 1:
         yield Process(share, chosen)
         return
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=MAX_WAIT)
     try:
         yield Process(share, chosen)
     finally:

@@ -2,15 +2,25 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-from torch import Tensor
 
 from edge_ocr.errors import ConfigError
 from train.curves import draw_curves
 from train.progress import Progress
 from train.recipe import Recipe
 from train.run_folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one step of the optimiser was like."""
+
+    lr: float
+    loss: dict[str, float]
+    """The terms by name."""
+    grad_norm: float
+    """Before clipping."""
 
 
 class Report:
@@ -31,29 +41,38 @@ class Report:
         self.board = _open_board(folder) if recipe.tensorboard and is_first else None
         self._begin()
 
-    def step(self, step: int, *, lr: float, terms: Mapping[str, Tensor], norm: float, wait_s: float) -> None:
-        """Count a step, and tell of the last ones where it is due."""
+    def step(self, step: int, made: StepRecord, *, wait_s: float) -> None:
+        """Count a step, and tell of the last ones where it is due.
+
+        Args:
+            step: Number of steps done.
+            made: The last of them.
+            wait_s: How long it waited for its batch.
+        """
         if not self.is_first:
             return
         self.n_steps += 1
         self.wait_s += wait_s
-        for name, value in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
+        for name, value in made.loss.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
         if step % self.recipe.log_every and step != self.recipe.steps:
             return
         elapsed = max(time.perf_counter() - self.started, 1e-9)
         loss = {name: total / self.n_steps for name, total in self.sums.items()}
         record = {
             "step": step,
-            "lr": lr,
+            "lr": made.lr,
             "loss": loss,
-            "grad_norm": norm,
+            "grad_norm": made.grad_norm,
             "samples_per_s": round(self.n_steps * self.recipe.batch_size / elapsed, 2),
             "data_wait": round(self.wait_s / elapsed, 4),
         }
-        self._record(record, {**{f"loss/{name}": value for name, value in loss.items()}, "lr": lr, "grad_norm": norm})
+        scalars = {f"loss/{name}": value for name, value in loss.items()}
+        self._record(record, scalars | {"lr": made.lr, "grad_norm": made.grad_norm})
         rate = f"{record['samples_per_s']:.4g} samples/s"
-        self.progress.show(step, f"loss {loss['total']:.4g}  lr {lr:.3g}  {rate}  {record['data_wait']:.0%} waiting")
+        self.progress.show(
+            step, f"loss {loss['total']:.4g}  lr {made.lr:.3g}  {rate}  {record['data_wait']:.0%} waiting"
+        )
         self._begin()
 
     def evaluation(self, step: int, figures: Mapping[str, float], *, is_best: bool) -> None:

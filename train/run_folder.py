@@ -1,7 +1,7 @@
 """The folder of a run: what was asked, on what, and what came of it.
 
 recipe.yaml              complete, defaults included
-run.json                 command line, seed, code revision, versions, machine; one entry per start
+run.json                 seed; per start the command line, code revision, versions, machine, fingerprint of the data
 metrics.jsonl            losses every `log_every` steps, figures of every evaluation
 curves.png               both drawn
 best.safetensors/.json   weights of the best evaluation, and all of their plain data again for people
@@ -59,6 +59,13 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             write_bytes(recorded, dump_recipe(recipe).encode())
         self._note_start(recipe)
+
+    def note_data(self, data: dict[str, str]) -> None:
+        """Write down what the run learns from, as its task describes it."""
+        path = self.path / "run.json"
+        document = json.loads(path.read_text(encoding="utf-8"))
+        document["starts"][-1]["data"] = data
+        write_bytes(path, (json.dumps(document, indent=2) + "\n").encode())
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl."""

@@ -138,6 +138,10 @@ class Task(nn.Module, ABC):
     def details(self) -> dict[str, Any]:
         """Plain data that travels with the weights."""
 
+    def data(self) -> dict[str, str]:
+        """Fingerprints of what is learnt from, for the run's folder: names of files and their sha256."""
+        return {}
+
     @property
     def released(self) -> str:
         """Name of the network that a device gets: the first one."""

@@ -29,7 +29,7 @@ from train.checkpoint import (
 from train.distributed import Process, joined
 from train.errors import TrainingError
 from train.recipe import OptimizerSettings, Recipe, task_class
-from train.report import Report
+from train.report import Report, StepRecord
 from train.run_folder import RunFolder, code_revision
 from train.schedule import lr_share
 from train.stream import iter_batches
@@ -62,6 +62,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, device: str | None
         process.wait()
         torch.manual_seed(recipe.seed)
         task = task_class(recipe.task)(recipe)
+        if process.is_first:
+            folder.note_data(task.data())
         Trainer(task, recipe, folder, process).run(n_workers)
 
 
@@ -108,19 +110,16 @@ class Trainer:
             waited = time.perf_counter()
             batch = next(batches)
             waited = time.perf_counter() - waited
-            lr, terms, norm = self.make_step(batch)
-            report.step(self.step, lr=lr, terms=terms, norm=norm, wait_s=waited)
+            made = self.make_step(batch)
+            report.step(self.step, made, wait_s=waited)
             if self._is_due(self.recipe.evaluate_every):
                 self.evaluate(report)
             if self._is_due(self.recipe.save_every):
                 self.save()
         report.close()
 
-    def make_step(self, batch: Batch) -> tuple[float, Mapping[str, Tensor], float]:
+    def make_step(self, batch: Batch) -> StepRecord:
         """One step of the optimiser.
-
-        Returns:
-            The learning rate, the terms of the loss, and the norm of the gradient before clipping.
 
         Raises:
             TrainingError: the loss or the norm is no finite number.
@@ -140,14 +139,17 @@ class Trainer:
         torch.autograd.backward(self.scaler.scale(terms["total"]))
         self.scaler.unscale_(self.optimizer)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        norm = float(nn.utils.clip_grad_norm_(parameters, recipe.clip_norm or math.inf))
-        self._check_finite(terms, norm, batch)
+        norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_norm or math.inf)
+        # Together, since every number that leaves a GPU waits for it.
+        *losses, grad_norm = torch.stack([*(value.detach().float() for value in terms.values()), norm]).tolist()
+        made = StepRecord(lr, dict(zip(terms, losses, strict=True)), grad_norm)
+        self._check_finite(made, batch)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average and self.process.is_first:
             self.average.update(self.task.networks, self.step)
         self.step += 1
-        return lr, terms, norm
+        return made
 
     def evaluate(self, report: Report) -> None:
         """Score the weights as they are, keep them as the last and, where they are, as the best ones."""
@@ -217,10 +219,10 @@ class Trainer:
             return contextlib.nullcontext()
         return torch.autocast(self.process.device.type, dtype)
 
-    def _check_finite(self, terms: Mapping[str, Tensor], norm: float, batch: Batch) -> None:
-        bad = [name for name, value in terms.items() if not math.isfinite(float(value.detach()))]
+    def _check_finite(self, made: StepRecord, batch: Batch) -> None:
+        bad = [name for name, value in made.loss.items() if not math.isfinite(value)]
         # With fp16 a gradient that overflows is expected now and then: the scaler skips the step.
-        if not bad and (math.isfinite(norm) or self.scaler.is_enabled()):
+        if not bad and (math.isfinite(made.grad_norm) or self.scaler.is_enabled()):
             return
         path = self.folder.path / f"nan-step-{self.step}.safetensors"
         tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}

@@ -139,3 +139,9 @@ def test_a_frozen_teacher_stays_in_eval_mode() -> None:
     assert task.networks.training
     assert not any(module.training for module in task.teacher.modules())
     assert not any(parameter.requires_grad for parameter in task.teacher.parameters())
+
+
+def test_tensorboard_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match="pip install tensorboard"):
+        train(FULL.model_copy(update={"tensorboard": True}), tmp_path)

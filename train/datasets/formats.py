@@ -10,9 +10,10 @@
 Paths of images are relative to the folder of the label file, or to one that is named.
 """
 
+import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +70,15 @@ def read_labels(path: Path, *, images: Path | None = None, limit: int = 0) -> La
     if not records:
         raise ConfigError(f"{path}: no labelled image in it")
     return LabelledSet(_set_name(path.resolve()), pages, lines)
+
+
+def fingerprints(paths: Iterable[Path]) -> dict[str, str]:
+    """The sha256 of label files by name; of a folder, that of all its label files together."""
+    found = {}
+    for path in paths:
+        files = [path] if path.is_file() else [path / OURS] if (path / OURS).is_file() else sorted(path.glob("*.txt"))
+        found[str(path)] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return found
 
 
 def format_of(path: Path) -> Format:

@@ -18,7 +18,8 @@ LABEL_COLOUR = (90, 190, 60)
 FOUND_COLOUR = (60, 60, 230)
 STYLE = """
 body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1180px;padding:0 1em;color:#222}
-table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
+table{border-collapse:collapse;margin:1em 0;font-size:13px}
+td,th{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:left}
 td.n{text-align:right;font-variant-numeric:tabular-nums}
 .cases{display:grid;grid-template-columns:repeat(auto-fill,minmax(260px,1fr));gap:14px}
 .pages{grid-template-columns:repeat(auto-fill,minmax(420px,1fr))}
@@ -50,7 +51,7 @@ def write_gallery(scores: Sequence[SetScore], path: Path, *, reader: str, n_wors
 
 def _table(scores: Sequence[SetScore]) -> str:
     names = [name for name in PROTOCOLS if any(name in score.figures for score in scores)]
-    head = "".join(f"<th>{name}" for name in ("set", "judged", "images", *names))
+    head = "".join(f"<th>{name.replace('_', '_<wbr>')}" for name in ("set", "judged", "images", *names))
     rows = ""
     for score in scores:
         figures = "".join(f"<td class=n>{score.figures[n]:.4f}" if n in score.figures else "<td>" for n in names)

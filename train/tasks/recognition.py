@@ -20,6 +20,7 @@ from edge_ocr.ctc import decode_probs
 from train.ctc_targets import classes_of, steps_needed
 from train.data.fonts import find_fonts
 from train.data.lines import render_line
+from train.datasets.formats import fingerprints
 from train.evaluation.measures import line_figures
 from train.nets.ctc import BLANK, Recognizer, ppocrv2_recognizer, ppocrv3_recognizer
 from train.recipe import Recipe, Settings
@@ -133,6 +134,10 @@ class RecognitionTask(Task):
         """The charset and the input of the network."""
         name = self.recipe.model.network
         return {"network": name, "height": HEIGHTS[name], "stride": STRIDES[name], "charset": list(self.charset)}
+
+    def data(self) -> dict[str, str]:
+        """The label files; rendered lines follow from the seed and the code's revision."""
+        return fingerprints((*self.recipe.data.sets, *self.recipe.data.held_out_sets))
 
     def _labelled(self) -> LabelledBatches:
         recipe, name = self.recipe, self.recipe.model.network
