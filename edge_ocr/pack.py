@@ -58,15 +58,24 @@ class Gate(_Strict):
         return self.fp - self.int8 <= self.margin + 1e-9
 
 
-class Files(_Strict):
-    """The IR of one network per precision (.xml; the .bin lies beside it)."""
+def _network_name(name: str) -> str:
+    if Path(name).suffix not in {".xml", ".onnx"}:
+        raise ValueError("must be an IR (.xml) or an ONNX file (.onnx)")
+    return name
 
-    fp: FileName
-    int8: FileName | None = None
+
+NetworkName = Annotated[FileName, AfterValidator(_network_name)]
+
+
+class Files(_Strict):
+    """The files of one network per precision: an IR (.xml; the .bin lies beside it), or ONNX for NVIDIA GPUs."""
+
+    fp: NetworkName
+    int8: NetworkName | None = None
 
 
 class Normalization(_Strict):
-    """(x / 255 - mean) / std per channel of the BGR input; folded into the IR, kept here for other engines."""
+    """(x / 255 - mean) / std per channel of the BGR input; folded into the networks, kept here to tell."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -161,7 +170,7 @@ class Pack:
         return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
 
     def choose(self, network: str, wanted: Literal["fp", "int8", "best"]) -> tuple[Path, Precision]:
-        """The IR of a network in the wanted precision.
+        """The file of a network in the wanted precision.
 
         Args:
             network: detector, recognizer or orientation.
@@ -220,9 +229,9 @@ def _find(name_or_folder: str | Path) -> Path:
 def _check_files(folder: Path, manifest: Manifest) -> None:
     needed = {manifest.charset}
     for spec in (manifest.detector, manifest.recognizer, manifest.orientation):
-        for xml in (spec.files.fp, spec.files.int8) if spec else ():
-            if xml:
-                needed |= {xml, str(Path(xml).with_suffix(".bin"))}
+        for name in (spec.files.fp, spec.files.int8) if spec else ():
+            if name:
+                needed |= {name, str(Path(name).with_suffix(".bin"))} if name.endswith(".xml") else {name}
     unhashed = sorted(needed - manifest.sha256.keys())
     if unhashed:
         raise ModelError(f"{folder / MANIFEST}: sha256 of {unhashed[0]} is missing; assemble the pack anew")

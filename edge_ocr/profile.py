@@ -98,7 +98,9 @@ class DeviceProfile(_Strict):
     verified: bool
     """Whether this profile was ever run on its device."""
     match: Match = Match()
-    engine: Literal["openvino"] = "openvino"
+    engine: Literal["openvino", "tensorrt", "cuda", "onnx-cpu"] = "openvino"
+    """What runs the networks; all but the first read packs of ONNX files. `onnx-cpu` is for those who make packs: it
+    compares them where there is no GPU."""
     precision: PrecisionPerNetwork = PrecisionPerNetwork()
     inference_precision: Literal["f32", "bf16", "f16"] = "f32"
     """What float layers are computed in."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -57,12 +57,13 @@ class Reader:
             thresholds=manifest.detector.thresholds,
             sizes=self.profile.detector.sizes,
         )
-        self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, free_width=True)
+        widths = [width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width]
+        self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
         self._lines = LineReader(
             self._recognizer,
             height=manifest.recognizer.height,
-            widths=[width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width],
+            widths=widths,
             charset=self.pack.charset,
         )
         self._judge: OrientationJudge | None = None
@@ -186,10 +187,21 @@ class Reader:
         }
 
     def _load(
-        self, engine: Engine, network: str, choice: PrecisionChoice, *, streams: int, free_width: bool = False
+        self,
+        engine: Engine,
+        network: str,
+        choice: PrecisionChoice,
+        *,
+        streams: int,
+        widths: Sequence[int] | None = None,
     ) -> CompiledNetwork:
         path, self._precisions[network] = self.pack.choose(network, choice)
-        return engine.load(path, streams=streams, free_width=free_width)
+        if path.suffix != engine.suffix:
+            raise ConfigError(
+                f"pack {self.pack.name} holds {path.suffix} networks, the engine of profile {self.profile.name} reads"
+                f" {engine.suffix}; name another profile, or a pack for it (packs of .onnx: docs/t4.md)"
+            )
+        return engine.load(path, streams=streams, widths=widths)
 
     def _line(self, quad: Quad, reading: Reading) -> Line:
         """A reading at its place; without text if it says less than the pack's models can be trusted with."""
@@ -264,7 +276,10 @@ def _make_engine(profile: DeviceProfile, threads: int) -> Engine:
             hint=profile.hint,
             pinning=profile.pinning,
         )
-    raise ConfigError(f"profile {profile.name}: engine {profile.engine!r} is not in this version")
+    from edge_ocr.engines.onnxruntime import OnnxRuntimeEngine
+
+    provider: Literal["tensorrt", "cuda", "cpu"] = "cpu" if profile.engine == "onnx-cpu" else profile.engine
+    return OnnxRuntimeEngine(provider=provider, threads=threads, inference_precision=profile.inference_precision)
 
 
 def _make_judge(network: CompiledNetwork, spec: OrientationSpec) -> OrientationJudge:

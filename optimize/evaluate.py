@@ -57,7 +57,7 @@ def load_crops(folder: Path) -> CropSet:
 
 def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
     """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
-    network = _engine().load(xml, streams=1, free_width=True)
+    network = _engine().load(xml, streams=1, widths=WIDTHS)
     lines = LineReader(network, height=spec.height, widths=WIDTHS, charset=charset)
     return word_accuracy((lines.read(scale_line(image, spec.height)).reading.text, text) for image, text in crops)
 

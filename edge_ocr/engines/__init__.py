@@ -1,5 +1,6 @@
 """Engines: what runs a network on a device. One module an engine, imported only when a profile asks for it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,14 +38,16 @@ class CompiledNetwork(Protocol):
 class Engine(Protocol):
     """Compiles networks for one device under one profile."""
 
-    def load(self, path: Path, *, streams: int, free_width: bool = False) -> CompiledNetwork:
+    suffix: str
+    """Of the network files that it reads: .xml (OpenVINO's IR) or .onnx."""
+
+    def load(self, path: Path, *, streams: int, widths: Sequence[int] | None = None) -> CompiledNetwork:
         """Open the network file.
 
         Args:
             path: The network file in the engine's own format.
             streams: Requests that may run side by side.
-            free_width: One compiled network for all widths, instead of one per shape. Callers feed few widths all the
-                same.
+            widths: One compiled network for all these widths (ascending), instead of one per shape.
 
         Raises:
             ModelError: the file cannot be read as a network.

@@ -5,12 +5,11 @@ recogniser: as fast as one per width, at 45 MB and 0.4 s a width less). Free doe
 kernels per shape met, so that arbitrary widths would grow memory without end.
 """
 
-import logging
-import os
 import queue
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.engines import Arrays
+from edge_ocr.engines.cache import cache_folder
 from edge_ocr.errors import ModelError
 
 # OpenVINO reports its use over the network unasked, from its import on. Without this module it has a stub instead.
@@ -32,9 +32,6 @@ MAX_SHAPES = 32
 ANY_WIDTH = -1
 IMAGE_INPUT, BIAS_INPUT = 0, 1
 """Inputs of a network with a folded arg-max; others have the image only."""
-CACHE_ENV = "EDGE_OCR_CACHE"
-
-log = logging.getLogger(__name__)
 
 
 @cache
@@ -49,6 +46,8 @@ def shared_core() -> ov.Core:
 
 class OpenVinoEngine:
     """Compiles networks for this CPU."""
+
+    suffix = ".xml"
 
     def __init__(self, *, threads: int, inference_precision: str, hint: str, pinning: bool) -> None:
         """Prepare OpenVINO.
@@ -81,13 +80,13 @@ class OpenVinoEngine:
         if cache:
             self._config["CACHE_DIR"] = str(cache)
 
-    def load(self, path: Path, *, streams: int, free_width: bool = False) -> "OpenVinoNetwork":
+    def load(self, path: Path, *, streams: int, widths: Sequence[int] | None = None) -> "OpenVinoNetwork":
         """Open an IR; see `Engine.load`."""
         try:
             model = self._core.read_model(path)
         except RuntimeError as error:
             raise ModelError(f"{path}: OpenVINO cannot read it ({_first_line(error)}); copy the pack again") from error
-        return OpenVinoNetwork(self._core, model, {**self._config, "NUM_STREAMS": streams}, path, free_width)
+        return OpenVinoNetwork(self._core, model, {**self._config, "NUM_STREAMS": streams}, path, bool(widths))
 
 
 class OpenVinoNetwork:
@@ -208,24 +207,8 @@ def add_class_bias(model: ov.Model) -> int | None:
 
 
 def model_cache_folder() -> Path | None:
-    """The user's own folder (mode 0700) for compiled models; None where it cannot be had.
-
-    The environment variable EDGE_OCR_CACHE names another; an empty value turns the cache off.
-    """
-    named = os.environ.get(CACHE_ENV)
-    if named == "":
-        return None
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-ocr"
-    folder = base / f"openvino-{ov.get_version().split('-')[0]}"
-    try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)  # fails where the folder is another user's: what lies in it would be run
-        writable = os.access(folder, os.W_OK)
-    except (OSError, RuntimeError) as error:
-        log.info("no model cache: %s", error)
-        return None
-    return folder if writable else None
+    """The folder of OpenVINO's compiled models; see `edge_ocr.engines.cache.cache_folder`."""
+    return cache_folder(f"openvino-{ov.get_version().split('-')[0]}")
 
 
 def _property_or_none(compiled: ov.CompiledModel, name: str) -> str | None:

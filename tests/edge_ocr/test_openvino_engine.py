@@ -78,7 +78,7 @@ def test_a_shape_is_compiled_when_it_is_first_met(network: OpenVinoNetwork) -> N
 
 
 def test_with_a_free_width_all_widths_share_one_network(toy: Path) -> None:
-    network = OpenVinoEngine(**OPTIONS).load(toy, streams=1, free_width=True)
+    network = OpenVinoEngine(**OPTIONS).load(toy, streams=1, widths=[8, 16])
     assert [network.infer(image(9, width=width))[1].shape[2] for width in (4, 8, 5)] == [4, 8, 5]
     assert len(network.describe()["shapes"]) == 1
 

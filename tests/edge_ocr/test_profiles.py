@@ -6,14 +6,23 @@ import pytest
 
 from edge_ocr.cpu import HostCpu
 from edge_ocr.errors import ConfigError
-from edge_ocr.profile import FALLBACK, list_profiles, load_profile, profiles_folder
+from edge_ocr.profile import FALLBACK, list_profiles, load_profile, profile_matches, profiles_folder
 
 AVX2 = {"sse4_1", "sse4_2", "avx", "f16c", "fma", "avx2"}
 AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
 VNNI = AVX512 | {"avx512_vnni"}
 AMX = VNNI | {"avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}
 
-SHIPPED = ["atom-n100", "core-kiosk", "generic-cpu", "xeon-gold-6148", "xeon-icelake", "xeon-sapphire-rapids"]
+SHIPPED = [
+    "atom-n100",
+    "core-kiosk",
+    "generic-cpu",
+    "t4-cuda",
+    "t4-tensorrt",
+    "xeon-gold-6148",
+    "xeon-icelake",
+    "xeon-sapphire-rapids",
+]
 
 MINIMAL = """\
 name: mine
@@ -78,6 +87,14 @@ def test_a_profile_of_a_device_leaves_nothing_to_defaults(name: str) -> None:
 )
 def test_auto_picks_the_profile_of_the_host(model: str, flags: set[str], name: str) -> None:
     assert load_profile("auto", host(model, flags)).name == name
+
+
+@pytest.mark.parametrize("name", ["t4-cuda", "t4-tensorrt"])
+@pytest.mark.parametrize("flags", [set(), AVX2, AVX512, VNNI, AMX])
+def test_auto_never_picks_a_profile_of_a_gpu(name: str, flags: set[str]) -> None:
+    profile = load_profile(name)
+    assert not profile_matches(profile, host("Intel(R) Xeon(R) CPU @ 2.00GHz", flags))
+    assert (profile.verified, profile.latency_budget_ms) == (False, None)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
