@@ -4,9 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, EdgeOcrError
+
+if TYPE_CHECKING:
+    from optimize.build import Ingredients
 
 FAMILY_NAMES = ("v3", "v4", "v6")
 
@@ -50,14 +54,24 @@ def _parser() -> argparse.ArgumentParser:
         help="a labelled crop set that INT8 is judged on besides rendered lines; may be repeated",
     )
 
-    latin = commands.add_parser(
-        "latin", parents=[judging], allow_abbrev=False, help="the default pack, from the published PP-OCRv3 networks"
-    )
-    latin.add_argument(
+    published = argparse.ArgumentParser(add_help=False)
+    published.add_argument(
         "--published", type=Path, required=True, metavar="WHEEL", help="rapidocr-onnxruntime 1.2.13, or its folder"
     )
-    latin.add_argument("--no-int8", action="store_true", help="FP only")
+    published.add_argument("--no-int8", action="store_true", help="FP only")
+
+    latin = commands.add_parser(
+        "latin",
+        parents=[judging, published],
+        allow_abbrev=False,
+        help="the default pack, from the published PP-OCRv3 networks",
+    )
     latin.set_defaults(run=_latin)
+
+    cuda = commands.add_parser(
+        "cuda", parents=[judging, published], allow_abbrev=False, help="the same as ONNX for NVIDIA GPUs: latin-cuda"
+    )
+    cuda.set_defaults(run=_cuda)
 
     imported = commands.add_parser(
         "import", parents=[judging], allow_abbrev=False, help="a pack from published PP-OCR ONNX files"
@@ -74,11 +88,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _latin(args: argparse.Namespace) -> None:
-    from optimize.build import Quantisation, build_pack
     from optimize.latin import latin_ingredients
 
+    _build(latin_ingredients(args.published), args)
+
+
+def _cuda(args: argparse.Namespace) -> None:
+    from optimize.cuda import cuda_ingredients
+
+    _build(cuda_ingredients(args.published), args)
+
+
+def _build(ingredients: "Ingredients", args: argparse.Namespace) -> None:
+    from optimize.build import Quantisation, build_pack
+
     quantisation = None if args.no_int8 else Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set))
-    build_pack(latin_ingredients(args.published), args.out, quantisation)
+    build_pack(ingredients, args.out, quantisation)
 
 
 def _import(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Build a pack: networks in, a folder with IR, charset and manifest out."""
+"""Build a pack: networks in, a folder with their files, charset and manifest out."""
 
 import shutil
 import sys
@@ -6,16 +6,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
-import openvino as ov
 import yaml
 
 from edge_ocr.charset import Charset
-from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
-from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import (
     MANIFEST,
     DetectorSpec,
@@ -30,9 +26,17 @@ from edge_ocr.pack import (
     file_sha256,
     load_pack,
 )
+from edge_ocr.recognition import check_head
 from optimize import gate, quantize
-from optimize.evaluate import Crop, LabelledPage, detector_hmean, load_crops, recognizer_accuracy
-from optimize.ir import FOLD, check_charset, save_fp16
+from optimize.evaluate import (
+    Crop,
+    LabelledPage,
+    detector_hmean,
+    load_crops,
+    orientation_accuracy,
+    recognizer_accuracy,
+)
+from optimize.formats import IR, NetworkFormat
 from optimize.rendered import CALIBRATION_SEED, GATE_SEED, rendered_lines, rendered_pages
 
 CENTRED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -54,11 +58,13 @@ class Ingredients:
     licence: str
     origin: tuple[Origin, ...]
     charset: Charset
-    detector: Callable[[], ov.Model]
+    form: NetworkFormat = IR
+    """What the networks below are, and what the pack holds."""
+    detector: Callable[[], Any]
     detector_spec: DetectorSpec
-    recognizer: Callable[[], ov.Model]
+    recognizer: Callable[[], Any]
     recognizer_spec: RecognizerSpec
-    orientation: Callable[[], ov.Model] | None = None
+    orientation: Callable[[], Any] | None = None
     orientation_spec: OrientationSpec | None = None
 
     def with_int8(self) -> "Ingredients":
@@ -109,6 +115,7 @@ def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation |
 
 def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | None) -> Manifest:
     ingredients.charset.to_file(folder / "charset.txt")
+    form = ingredients.form
     rendered = _Rendered(quantisation.fonts) if quantisation else None
     specs: dict[str, Network] = {}
     for network, make, spec in (
@@ -121,14 +128,14 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
         _say(f"{network}: converting")
         model = make()
         if network == "recognizer":
-            check_charset(model, ingredients.charset)
-        folded = FOLD[network](model, spec.normalization)
-        save_fp16(folded, folder / spec.files.fp)
+            check_head(form.n_classes(model), ingredients.charset)
+        folded = form.fold(model, network, spec.normalization)
+        form.save(folded, folder / spec.files.fp)
         gates: tuple[Gate, ...] = ()
         if rendered and quantisation and spec.files.int8:
             _say(f"{network}: quantising")
             fp, int8 = folder / spec.files.fp, folder / spec.files.int8
-            save_fp16(quantize.quantize(folded, quantize.RECIPES[network], rendered.inputs(spec)), int8)
+            form.save(form.quantize(folded, network, rendered.inputs(spec)), int8)
             gates = gate.hold_against(fp, int8, _gate_sets(spec, ingredients.charset, rendered, quantisation))
         files = spec.files if gates else Files(fp=spec.files.fp)
         specs[network] = spec.model_copy(update={"files": files, "gates": gates})
@@ -196,16 +203,9 @@ def _recognizer_set(name: str, spec: RecognizerSpec, charset: Charset, crops: Se
 
 
 def _orientation_set(spec: OrientationSpec, crops: Sequence[Crop]) -> gate.GateSet:
-    def score(xml: Path) -> float:
-        network = OpenVinoEngine(threads=1, inference_precision="f32", hint="latency", pinning=False).load(
-            xml, streams=1
-        )
-        judge = OrientationJudge(network, height=spec.height, width=spec.width, threshold=spec.threshold)
-        judged = [(judge.is_upside_down(image), False) for image, _ in crops]
-        judged += [(judge.is_upside_down(quantize.turned(image)), True) for image, _ in crops]
-        return float(np.mean([said == true for said, true in judged]))
-
-    return gate.GateSet("rendered", "accuracy", gate.ORIENTATION_MARGIN, score)
+    return gate.GateSet(
+        "rendered", "accuracy", gate.ORIENTATION_MARGIN, lambda xml: orientation_accuracy(xml, spec, crops)
+    )
 
 
 def _int8_beside(spec: SpecT) -> SpecT:

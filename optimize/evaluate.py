@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from edge_ocr.charset import Charset
 from edge_ocr.cpu import host_cpu
 from edge_ocr.detection import LineFinder
+from edge_ocr.engines import Engine
 from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
 from edge_ocr.geometry import Quad
 from edge_ocr.images import load_image
 from edge_ocr.metrics import detection_hmean, word_accuracy
-from edge_ocr.pack import DetectorSpec, RecognizerSpec
+from edge_ocr.orientation import OrientationJudge
+from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec
 from edge_ocr.recognition import LineReader, scale_line
 
 WIDTHS = (160, 192, 256, 320, 400, 480, 640, 800, 960, 1280)
@@ -57,16 +59,30 @@ def load_crops(folder: Path) -> CropSet:
 
 def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
     """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
-    network = _engine().load(xml, streams=1, widths=WIDTHS)
+    network = _engine(xml).load(xml, streams=1, widths=WIDTHS)
     lines = LineReader(network, height=spec.height, widths=WIDTHS, charset=charset)
     return word_accuracy((lines.read(scale_line(image, spec.height)).reading.text, text) for image, text in crops)
 
 
 def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:
     """Detection Hmean (IoU 0.5, one to one) of a detector's IR on pages with line quads."""
-    network = _engine().load(xml, streams=1)
+    network = _engine(xml).load(xml, streams=1)
     finder = LineFinder(network, rule=spec.scale, thresholds=spec.thresholds, sizes=SIZES)
     return detection_hmean(_found_and_labelled(finder, pages))
+
+
+def orientation_accuracy(xml: Path, spec: OrientationSpec, crops: Sequence[Crop]) -> float:
+    """Part of the crops, each shown upright and turned, that an orientation classifier judges right."""
+    network = _engine(xml).load(xml, streams=1)
+    judge = OrientationJudge(network, height=spec.height, width=spec.width, threshold=spec.threshold)
+    judged = [(judge.is_upside_down(image), False) for image, _ in crops]
+    judged += [(judge.is_upside_down(turned(image)), True) for image, _ in crops]
+    return float(np.mean([said == true for said, true in judged]))
+
+
+def turned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image turned by 180 degrees."""
+    return np.ascontiguousarray(image[::-1, ::-1])
 
 
 def _found_and_labelled(
@@ -76,6 +92,11 @@ def _found_and_labelled(
         yield finder.find(image).quads, quads
 
 
-def _engine() -> OpenVinoEngine:
+def _engine(path: Path) -> Engine:
+    """On this CPU, whatever the network is for."""
     threads = host_cpu().usable_threads
+    if path.suffix == ".onnx":
+        from edge_ocr.engines.onnxruntime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(provider="cpu", threads=threads, inference_precision="f32")
     return OpenVinoEngine(threads=threads, inference_precision="f32", hint="latency", pinning=False)

@@ -15,7 +15,6 @@ import torch
 from openvino import opset13 as ops
 from openvino.preprocess import PrePostProcessor
 
-from edge_ocr.charset import Charset
 from edge_ocr.engines.openvino import shared_core
 from edge_ocr.errors import ConfigError, ModelError
 from edge_ocr.pack import Normalization
@@ -124,16 +123,6 @@ def restrict_head(model: ov.Model, characters: Sequence[str], keep: Sequence[str
 def head_classes(model: ov.Model) -> int:
     """Classes of a recogniser that still ends in its softmax."""
     return int(model.outputs[0].partial_shape[-1].get_length())
-
-
-def check_charset(model: ov.Model, charset: Charset) -> None:
-    """Refuse a charset that does not fit an unfolded recogniser.
-
-    Raises:
-        ModelError: the head has another number of classes.
-    """
-    if head_classes(model) != charset.n_classes:
-        raise ModelError(f"recogniser has {head_classes(model)} classes, the charset needs {charset.n_classes}")
 
 
 def save_fp16(model: ov.Model, path: Path) -> None:

@@ -1,14 +1,13 @@
 """The default pack `latin`: the published PP-OCRv3 networks in our modules, the head cut down to Latin characters."""
 
 from pathlib import Path
-
-import openvino as ov
+from typing import Any
 
 from edge_ocr.charset import Charset
 from edge_ocr.detection import DetectorThresholds, ScaleRule
 from edge_ocr.pack import DetectorSpec, Files, OrientationSpec, Origin, RecognizerSpec
 from optimize.build import CENTRED, IMAGENET, Ingredients
-from optimize.ir import from_torch
+from optimize.formats import IR, NetworkFormat
 from train.pretrained import WHEEL, PublishedModels, restrict_charset
 
 EXTRA_CHARACTERS = "£¥€°§®éèüòóúíáāēÉ"
@@ -16,11 +15,12 @@ EXTRA_CHARACTERS = "£¥€°§®éèüòóúíáāēÉ"
 with training."""
 
 
-def latin_ingredients(published: Path) -> Ingredients:
+def latin_ingredients(published: Path, *, form: NetworkFormat = IR) -> Ingredients:
     """What the default pack is made of.
 
     Args:
         published: The wheel rapidocr-onnxruntime 1.2.13, or a folder with its ONNX files.
+        form: What the networks are written as.
 
     Raises:
         ModelError: the files are not there.
@@ -30,8 +30,8 @@ def latin_ingredients(published: Path) -> Ingredients:
     wanted = {chr(code) for code in range(32, 127)} | set(EXTRA_CHARACTERS)
     keep = [character for character in characters if character in wanted]
 
-    def recognizer() -> ov.Model:
-        return from_torch(restrict_charset(full, characters, keep), "recognizer")
+    def recognizer() -> Any:
+        return form.convert(restrict_charset(full, characters, keep), "recognizer")
 
     return Ingredients(
         name="latin",
@@ -43,9 +43,10 @@ def latin_ingredients(published: Path) -> Ingredients:
             for name, sha256 in models.origin().items()
         ),
         charset=Charset(keep),
-        detector=lambda: from_torch(models.detector(), "detector"),
+        form=form,
+        detector=lambda: form.convert(models.detector(), "detector"),
         detector_spec=DetectorSpec(
-            files=Files(fp="detector.fp.xml"),
+            files=Files(fp=f"detector.fp{form.suffix}"),
             normalization=IMAGENET,
             scale=ScaleRule(limit_side="max", limit_px=1280, max_megapixels=0.95),
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=2.0, dilate=True),
@@ -53,14 +54,14 @@ def latin_ingredients(published: Path) -> Ingredients:
         recognizer=recognizer,
         recognizer_spec=RecognizerSpec(
             # The restricted head shares probability among fewer classes: its scores are higher than the full head's.
-            files=Files(fp="recognizer.fp.xml"),
+            files=Files(fp=f"recognizer.fp{form.suffix}"),
             normalization=CENTRED,
             height=48,
             stride=8,
             min_score=0.75,
         ),
-        orientation=lambda: from_torch(models.orientation(), "orientation"),
+        orientation=lambda: form.convert(models.orientation(), "orientation"),
         orientation_spec=OrientationSpec(
-            files=Files(fp="orientation.fp.xml"), normalization=CENTRED, height=48, width=192
+            files=Files(fp=f"orientation.fp{form.suffix}"), normalization=CENTRED, height=48, width=192
         ),
     ).with_int8()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_ocr.detection import ScaleRule, plan_tiles, tile_tensors
 from edge_ocr.orientation import fit_crop
 from edge_ocr.recognition import pad_crop, scale_line
-from optimize.evaluate import SIZES, WIDTHS, Crop, LabelledPage
+from optimize.evaluate import SIZES, WIDTHS, Crop, LabelledPage, turned
 
 Tensor = NDArray[np.uint8]
 
@@ -107,8 +107,3 @@ def detector_inputs(pages: Sequence[LabelledPage], rule: ScaleRule) -> list[Tens
 def orientation_inputs(crops: Sequence[Crop], height: int, width: int) -> list[Tensor]:
     """Lines as the classifier gets them, every other one turned by 180 degrees."""
     return [fit_crop(turned(image) if i % 2 else image, height, width) for i, (image, _) in enumerate(crops)]
-
-
-def turned(image: Tensor) -> Tensor:
-    """An image turned by 180 degrees."""
-    return np.ascontiguousarray(image[::-1, ::-1])

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import ImageFont
 
 import optimize  # noqa: F401  (before any test imports OpenVINO: its telemetry is off from here on)
 
@@ -37,3 +38,13 @@ def published(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     write_published(folder)
     return folder.parent
+
+
+@pytest.fixture(scope="session")
+def font_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the one font that Pillow brings along."""
+    bundled = ImageFont.load_default(20)
+    assert isinstance(bundled, ImageFont.FreeTypeFont)
+    folder = tmp_path_factory.mktemp("fonts")
+    (folder / "Bundled.ttf").write_bytes(bundled.font_bytes)
+    return folder

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, ModelError
@@ -20,16 +19,6 @@ def toy_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("packs") / "deep" / "toy"
     build_pack(toy_ingredients(), out, None)
     return out
-
-
-@pytest.fixture(scope="module")
-def font_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the one font that Pillow brings along."""
-    bundled = ImageFont.load_default(20)
-    assert isinstance(bundled, ImageFont.FreeTypeFont)
-    folder = tmp_path_factory.mktemp("fonts")
-    (folder / "Bundled.ttf").write_bytes(bundled.font_bytes)
-    return folder
 
 
 @pytest.fixture
@@ -122,7 +111,7 @@ def test_a_charset_that_does_not_fit_is_refused_and_the_old_pack_stays(tmp_path:
     out = tmp_path / "toy"
     build_pack(toy_ingredients(), out, None)
     before = content(tmp_path)
-    with pytest.raises(ModelError, match="recogniser has 5 classes, the charset needs 3"):
+    with pytest.raises(ModelError, match="charset has 2 characters, the recogniser's head 5 classes"):
         build_pack(toy_ingredients(charset=Charset("ab")), out, None)
     assert content(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["toy"]

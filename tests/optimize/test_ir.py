@@ -9,11 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edge_ocr.charset import Charset
 from edge_ocr.engines.openvino import shared_core
 from edge_ocr.errors import ConfigError, ModelError
 from optimize.ir import (
-    check_charset,
     fold_detector,
     fold_orientation,
     fold_recognizer,
@@ -133,7 +131,6 @@ def test_a_restricted_head_keeps_the_blank_and_the_rows_asked_for(head: ov.Model
     kept = full[..., [0, *(CHARACTERS.index(character) + 1 for character in keep)]]
     (probs,) = run(model, image)
     np.testing.assert_allclose(probs, kept / kept.sum(2, keepdims=True), atol=FLOAT_TOLERANCE)
-    check_charset(model, Charset(keep))
 
 
 def test_characters_that_the_head_lacks_are_refused(head: ov.Model) -> None:
@@ -144,12 +141,6 @@ def test_characters_that_the_head_lacks_are_refused(head: ov.Model) -> None:
 def test_a_network_without_such_a_head_is_refused(head: ov.Model) -> None:
     with pytest.raises(ModelError, match="found 0 constants with 10 classes"):
         restrict_head(head, "abcdefghi", "ab")
-
-
-def test_a_charset_that_does_not_fit_the_head_is_refused(head: ov.Model) -> None:
-    check_charset(head, Charset(CHARACTERS))
-    with pytest.raises(ModelError, match="recogniser has 5 classes, the charset needs 3"):
-        check_charset(head, Charset("ab"))
 
 
 @pytest.mark.parametrize(

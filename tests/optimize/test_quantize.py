@@ -7,7 +7,7 @@ from torch import nn
 
 from edge_ocr.detection import ScaleRule
 from edge_ocr.engines.openvino import shared_core
-from optimize.evaluate import SIZES, WIDTHS
+from optimize.evaluate import SIZES, WIDTHS, turned
 from optimize.ir import fold_detector, fold_recognizer, from_torch
 from optimize.quantize import (
     RECIPES,
@@ -17,7 +17,6 @@ from optimize.quantize import (
     orientation_inputs,
     quantize,
     recognizer_inputs,
-    turned,
 )
 from tests.optimize.toys import SKEWED, ToyDetector, ToyRecognizer, noise
 

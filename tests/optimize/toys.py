@@ -50,6 +50,28 @@ class ToyRecognizer(nn.Module):
         return torch.softmax(8 * self.classes(feat_NTD), dim=2)
 
 
+class ToyAttention(nn.Module):
+    """(N, 3, 48, W) to probs (N, W / 8, 5), with what INT8 passes over and a reshape that depends on the width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, (48, 8), stride=(48, 8))
+        self.depthwise = nn.Conv2d(8, 8, 1, groups=8)
+        self.pointwise = nn.Conv2d(8, 8, 1)
+        self.squeeze = nn.Conv2d(8, 8, 1)
+        self.norm = nn.LayerNorm(8)
+        self.qkv = nn.Linear(8, 24)
+        self.classes = nn.Linear(8, 5)
+
+    def forward(self, image_NCHW: Tensor) -> Tensor:
+        feat = self.pointwise(self.depthwise(self.stem(image_NCHW)).relu()).relu()
+        feat = feat * torch.sigmoid(self.squeeze(feat.mean((2, 3), keepdim=True)))
+        feat_NTD = self.norm(feat.squeeze(2).transpose(1, 2))
+        query, key, value = self.qkv(feat_NTD).unflatten(2, (3, 2, 4)).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = (torch.softmax(query @ key.transpose(2, 3), dim=3) @ value).transpose(1, 2).flatten(2)
+        return torch.softmax(4 * self.classes(mixed), dim=2)
+
+
 class ToyClassifier(nn.Module):
     """(N, 3, 48, 192) to probs (N, 2)."""
 
