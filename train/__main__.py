@@ -27,6 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         sys.stderr.write(f"train {args.command}: needs the package {error.name}: pip install -e '.[train]'\n")
         return 2
+    except OSError as error:
+        sys.stderr.write(f"train {args.command}: {error.filename or 'a file'}: {error.strerror or error}\n")
+        return 1
     return 0
 
 

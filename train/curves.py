@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SMOOTH_OVER = 0.02
+SMOOTH_OVER = 0.05
 """Share of the logged points that one smoothed point averages."""
 
 
@@ -53,8 +53,8 @@ def draw_curves(records: Sequence[Mapping[str, Any]], path: Path, *, title: str)
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Exponential moving average over a fiftieth of the points, begun at the first value."""
-    weight = 1 / max(1.0, SMOOTH_OVER * len(values))
+    """Exponential moving average over a twentieth of the points, at least three, begun at the first value."""
+    weight = 1 / max(3.0, SMOOTH_OVER * len(values))
     means: list[float] = []
     for value in values:
         means.append(value if not means else means[-1] + weight * (value - means[-1]))

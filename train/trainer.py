@@ -164,7 +164,7 @@ class Trainer:
                 raise TrainingError(
                     f"{self.recipe.task}: `evaluate` gave no {self.task.best!r}, which chooses the best"
                 )
-            is_best = not self.best or figures[self.task.best] > self.best["figures"][self.task.best]
+            is_best = not self.best or figures[self.task.best] >= self.best["figures"][self.task.best]
             if is_best:
                 self.best = {"step": self.step, "figures": figures}
             about = self._about(figures)
