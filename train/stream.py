@@ -32,8 +32,9 @@ def iter_batches(
         n_workers: Processes that make them ahead; 0 makes them in this one. The batches are the same.
         pin_memory: Put them where a GPU can fetch them.
     """
-    # Not forked from this process: a fork that inherits a busy OpenMP or OpenVINO thread pool can hang for ever.
-    options: dict[str, Any] = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if n_workers else {}
+    # Not forked: a fork that inherits an OpenMP or OpenVINO thread pool can hang for ever. Nor from a fork server:
+    # workers watch their parent, which the server is then, and would outlive a trainer that was killed.
+    options: dict[str, Any] = {"prefetch_factor": 4, "multiprocessing_context": "spawn"} if n_workers else {}
     return iter(
         DataLoader(
             _Steps(batches, share),
