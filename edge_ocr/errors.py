@@ -4,6 +4,7 @@ EdgeOcrError
 ├── ConfigError    a profile, kiosk file, option or command line that cannot be used as written
 ├── ModelError     a pack or network that is missing, damaged or does not fit
 ├── ImageError     an image that cannot be read as one
+│   └── ImageTooLargeError    one with more pixels than are read
 ├── SourceError    a camera, stream or clip that cannot be opened or went away
 └── PublishError   a message that could not be handed to the broker
 
@@ -25,6 +26,10 @@ class ModelError(EdgeOcrError):
 
 class ImageError(EdgeOcrError):
     """An image that cannot be read as one."""
+
+
+class ImageTooLargeError(ImageError):
+    """An image with more pixels than are read; it was not decoded."""
 
 
 class SourceError(EdgeOcrError):

@@ -1,6 +1,7 @@
 """Images in: files, folders, globs and multi-page TIFFs become BGR arrays."""
 
 import glob
+import io
 import itertools
 import re
 import struct
@@ -10,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-from edge_ocr.errors import ImageError
+from edge_ocr.errors import ImageError, ImageTooLargeError
 
 MAX_PIXELS = 100_000_000
 """Images above this are refused before they are decoded."""
@@ -86,10 +88,30 @@ def load_pages(path: str | Path) -> Iterator[LoadedImage]:
     Raises:
         ImageError: not an image, damaged, truncated, or larger than `MAX_PIXELS`.
     """
-    name = str(path)
+    yield from _pages(path, str(path), FORMATS)
+
+
+def decode_image(data: bytes, name: str, formats: tuple[str, ...] = FORMATS) -> NDArray[np.uint8]:
+    """Decode the first page of an image that is in memory.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        formats: Those of `FORMATS` that may be tried.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Raises:
+        ImageError: not an image of these formats, damaged, truncated, or larger than `MAX_PIXELS`.
+    """
+    return next(_pages(io.BytesIO(data), name, formats)).pixels
+
+
+def _pages(file_or_path: str | Path | IO[bytes], name: str, formats: tuple[str, ...]) -> Iterator[LoadedImage]:
     try:
         with _quietly():
-            file = Image.open(path, formats=FORMATS)
+            file = Image.open(file_or_path, formats=formats)
         with file:
             pages = iter(ImageSequence.Iterator(file) if file.format == "TIFF" else [file])
             for number in itertools.count(1):
@@ -103,7 +125,7 @@ def load_pages(path: str | Path) -> Iterator[LoadedImage]:
         raise ImageError(f"{name}: not an image that can be read; convert it to PNG, JPEG or TIFF") from error
     except Image.DecompressionBombError as error:
         n_pixels = re.search(r"\d+", str(error))  # Pillow goes on to name a limit of its own
-        raise ImageError(_too_large(name, f"{n_pixels[0] if n_pixels else 'far more'} pixels")) from error
+        raise ImageTooLargeError(_too_large(name, f"{n_pixels[0] if n_pixels else 'far more'} pixels")) from error
     except DAMAGED as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"{name}: cannot be read ({reason}); check the file or save it anew") from error
@@ -128,7 +150,7 @@ def _files_of(path: str) -> list[Path]:
 
 def _decode(page: Image.Image, name: str) -> NDArray[np.uint8]:
     if page.width * page.height > MAX_PIXELS:
-        raise ImageError(_too_large(name, f"{page.width} x {page.height}"))
+        raise ImageTooLargeError(_too_large(name, f"{page.width} x {page.height}"))
     page = ImageOps.exif_transpose(page)
     if page.mode.startswith("I") or page.mode == "F":
         # 16-bit greys are cut by Pillow's own conversion; scale them by what their mode can hold.

@@ -31,7 +31,6 @@ from runtime.events import (
     NodeStatus,
     OutboxMetrics,
     SpoolState,
-    StageLatency,
     rfc3339,
 )
 from runtime.frame_loop import FrameLoop, Observer, PageReader
@@ -40,7 +39,9 @@ from runtime.latency import LatencyRecorder
 from runtime.mqtt import Presence, Publisher
 from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import About, MemoryOutbox, Message, Outbox
+from runtime.payload import StageLatency
 from runtime.redaction import Redactor, load_key
+from runtime.remote_reader import RemoteReader
 from runtime.sources import open_source
 from runtime.tracking import TrackEvent
 
@@ -129,6 +130,7 @@ class Appliance:
             publisher=self._publisher,
             on_reload=self.request_reload,
         )
+        self._remote = reader if isinstance(reader, RemoteReader) else None
 
     # -- life
 
@@ -144,6 +146,8 @@ class Appliance:
         """
         reading = threading.Thread(target=self._read_until_stopped, name="inference", daemon=True)
         self._publisher.start()
+        if self._remote is not None:
+            self._remote.start(self._give_up)
         for camera in self._loop.cameras:
             self._announce(camera)
             camera.capture.start()
@@ -179,6 +183,7 @@ class Appliance:
             connects=self._publisher.connects,
             mqtt_faults=self._publisher.faults,
             commands=dict(self._controls.counts()),
+            offload=self._remote.metrics() if self._remote is not None else None,
             latency_ms={name: StageLatency(**asdict(stage)) for name, stage in self.recorder.summary().items()},
         )
 
@@ -352,6 +357,8 @@ class Appliance:
         for camera in self._loop.cameras:
             camera.capture.stop(0.0)
         reading.join(READ_STOP_S)
+        if self._remote is not None:
+            self._remote.stop()
         for camera in self._loop.cameras:
             self._loop.end_texts(camera)
             if camera.capture.state != "failed":
@@ -360,9 +367,9 @@ class Appliance:
         self._publisher.stop(STOP_TIMEOUT_S)
         self._stop_captures(self._loop.cameras)
 
-    def _give_up(self, reason: str) -> None:
-        """Another node has our id."""
-        self._failure = PublishError(reason)
+    def _give_up(self, reason: str | PublishError) -> None:
+        """Another node has our id, or the broker is of no use."""
+        self._failure = PublishError(reason) if isinstance(reason, str) else reason
         self._stopping.set()
 
     def _raise_failure(self) -> None:

@@ -20,10 +20,10 @@ from runtime.events import (
     CommandName,
     Metrics,
     NodeStatus,
-    Payload,
     TextEvent,
 )
 from runtime.mqtt_messages import JPEG, JSON
+from runtime.payload import Payload
 
 VERSION = "1.0.0"
 """Of the contract: topics and payloads."""

@@ -1,5 +1,6 @@
 """One camera of the appliance: its frames, its tracks, and what is published about it."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,19 +19,18 @@ from runtime.events import (
     Candidate,
     EventLatency,
     EventType,
-    Quad,
-    StageLatency,
     TextEvent,
     VisibleLine,
     rfc3339,
 )
 from runtime.frames import CameraFault, Frame
 from runtime.latency import LatencyRecorder
+from runtime.payload import Quad, StageLatency
 from runtime.reading import StepReader, ZonedReader
 from runtime.redaction import Redactor
 from runtime.scene_reader import AttentionConfig, Look, SceneReader
 from runtime.screening import Screen
-from runtime.tracking import Tracker, TrackerConfig, TrackEvent
+from runtime.tracking import EndReason, Tracker, TrackerConfig, TrackEvent
 
 LOST_AFTER_S = 15.0
 """Without a frame from a camera that is not there for this long, its texts end: longer than a short outage takes."""
@@ -125,6 +125,10 @@ class Camera:
         """Time that the inference thread spent on it."""
         self.read_errors = 0
         self.over_budget = 0
+        self.dropped: Counter[str] = Counter()
+        """Frames that could not be read where they were sent to, by cause."""
+        self.unread_since_s: float | None = None
+        """`time.monotonic()` of the first of the frames that were dropped since one was read."""
         self.last_error = ""
         self.last_ts: float | None = None
         """Capture time of the newest frame that was read."""
@@ -174,9 +178,9 @@ class Camera:
         self.recorder.add("capture_wait", wait_ms)
         self.recorder.add("look", looked_ms)
 
-    def finish(self) -> list[TrackEvent]:
-        """End every text: no frame will come."""
-        return self.screen.pass_on(self.tracker.finish(), self.tracker.visible, self.last_ts or 0.0)
+    def finish(self, reason: EndReason = "stopped") -> list[TrackEvent]:
+        """End every text: no frame will come, or none has come for long."""
+        return self.screen.pass_on(self.tracker.finish(reason), self.tracker.visible, self.last_ts or 0.0)
 
     def event(self, change: TrackEvent, latency: EventLatency) -> TextEvent:
         """A change as it is published; every call counts up `seq`."""
@@ -232,8 +236,16 @@ class Camera:
             ),
         )
 
+    def miss(self, cause: str) -> None:
+        """A frame could not be read where it was sent to."""
+        self.dropped[cause] += 1
+        if self.unread_since_s is None:
+            self.unread_since_s = time.monotonic()
+
     def is_lost(self) -> bool:
-        """Whether the camera has been away for so long that what it showed last says nothing about now."""
+        """Whether no frame came, or could be read, for so long that what was shown last says nothing about now."""
+        if self.unread_since_s is not None and time.monotonic() - self.unread_since_s > LOST_AFTER_S:
+            return True
         age_s = self.capture.stats().frame_age_s
         return self.capture.state in {"stalled", "reconnecting", "failed"} and (age_s or 0.0) > LOST_AFTER_S
 
@@ -258,7 +270,7 @@ class Camera:
             lines_read=self.lines_read,
             reading_s=round(self.reading_s, 3),
             read_errors=self.read_errors,
-            dropped=dict(stats.frames_dropped),
+            dropped={**stats.frames_dropped, **self.dropped},
             over_budget=self.over_budget,
             reconnects=stats.reconnects,
             stalls=stats.stalls,

@@ -22,6 +22,7 @@ from runtime.redact import redact
 COMMANDS = {
     "read": "print the text of images",
     "run": "read a camera and publish text events over MQTT",
+    "worker": "read frames that cameras elsewhere publish, and answer with their text",
     "demo": "see all of it at work: bundled clip, embedded broker, nothing to set up",
     "check": "try configuration, camera, broker, models and CPU, and say what is wrong",
     "replay": "turn a recording into events, the same ones every time, and compare them with a file",

@@ -21,7 +21,9 @@ from edge_ocr.errors import ConfigError
 from edge_ocr.yamlfile import and_more, describe_error, load_yaml_model
 from runtime.config_base import Config, FilePath
 from runtime.config_http import MetricsConfig, PreviewConfig
-from runtime.events import CommandName, Name
+from runtime.config_offload import OffloadConfig
+from runtime.events import CommandName
+from runtime.payload import Name
 from runtime.redact import redact
 from runtime.sources.spec import is_live_spec, resolve_spec
 from runtime.zone_config import TextRules, ZoneConfig
@@ -265,6 +267,8 @@ class KioskConfig(Config):
     spool: SpoolConfig = SpoolConfig()
     redaction_key_file: FilePath | None = None
     """The key of `redact: hmac`, in bytes or text; made with mode 0600 at the first start."""
+    offload: OffloadConfig | None = None
+    """None: this box reads its frames itself."""
     cameras: Annotated[dict[Name, CameraConfig], Field(min_length=1)]
     metrics: MetricsConfig | None = None
     """None: nothing listens."""
@@ -278,6 +282,16 @@ class KioskConfig(Config):
         if "set" in cameras:
             raise ValueError("no camera may be called 'set': its topics are those of commands; give it another name")
         return cameras
+
+    @model_validator(mode="after")
+    def _check_offload(self) -> "KioskConfig":
+        if self.offload is not None and self.profile != "auto":
+            raise ValueError(
+                "profile is for reading on this box; with offload the workers have their own, leave it out"
+            )
+        if self.offload is not None and Path(self.pack).name != self.pack:
+            raise ValueError("with offload, pack is the name of the workers' pack, not a folder")
+        return self
 
 
 def load_kiosk(path: str | Path) -> KioskConfig:

@@ -7,31 +7,18 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 
 from runtime.frames import CameraFault
+from runtime.offload_messages import FramePage, OffloadMetrics, WorkerMetrics
+from runtime.payload import Count, Milliseconds, Name, Payload, Quad, Score, Size, StageLatency, Timestamp
 from runtime.redaction import Redaction
-from runtime.topics import NAME_PATTERN
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Timestamp = Annotated[
-    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", json_schema_extra={"format": "date-time"})
-]
-"""RFC 3339 in UTC, as `rfc3339` writes it."""
-Score = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Milliseconds = Annotated[float, Field(ge=0)]
-Point = tuple[float, float]
-Quad = tuple[Point, Point, Point, Point]
-"""Corners clockwise from the text's top-left."""
-Size = tuple[int, int]
-"""(width, height) in pixels."""
 
 EventType = Literal["begin", "update", "end"]
 EndReason = Literal["gone", "replaced", "stopped", "restart", "camera_lost"]
 """gone: not seen any more; replaced: another text took its place; stopped: the node or source stopped or was paused;
-restart: ended by the node's next start after a crash; camera_lost: no frame came for so long that nobody knows whether
-it is there."""
+restart: ended by the node's next start after a crash; camera_lost: no frame came, or was read, for so long that
+nobody knows whether it is there."""
 CameraState = Literal["streaming", "stalled", "reconnecting", "failed", "paused"]
 SpoolState = Literal["ok", "dropping", "full", "read-only", "failed"]
 """ok: every event is on the disk before it is sent; dropping: the spool is as large as it may be, the oldest events
@@ -51,17 +38,6 @@ MAX_INT = 2**53
 """Integers up to this come through every JSON library unchanged."""
 
 RequestId = Annotated[StrictStr, Field(max_length=128)] | Annotated[StrictInt, Field(ge=-MAX_INT, le=MAX_INT)]
-
-
-class Payload(BaseModel):
-    """Something published: immutable, without unknown keys, NaN or infinities."""
-
-    # Inputs are not quoted in errors: a text that was to be redacted must not reach the log.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    def to_json(self) -> bytes:
-        """The payload as it goes over the wire: compact UTF-8 JSON, every key present."""
-        return self.model_dump_json(by_alias=True).encode()
 
 
 class EventLatency(Payload):
@@ -192,18 +168,6 @@ class CameraText(Payload):
     lines: tuple[VisibleLine, ...] = ()
 
 
-class StageLatency(Payload):
-    """Latency of one stage in ms; a percentile is null where there are too few samples for it."""
-
-    count: Count
-    mean: Milliseconds | None = None
-    p50: Milliseconds | None = None
-    p90: Milliseconds | None = None
-    p95: Milliseconds | None = None
-    p99: Milliseconds | None = None
-    max: Milliseconds | None = None
-
-
 class CameraMetrics(Payload):
     """Counters of one camera since the start."""
 
@@ -225,8 +189,8 @@ class CameraMetrics(Payload):
     reconnects: Count = 0
     stalls: Count = 0
     events: Count
-    events_by_type: dict[EventType, Count] = {}
-    filtered: dict[str, dict[str, Count]] = {}
+    events_by_type: dict[EventType, Count] = Field(default_factory=dict)
+    filtered: dict[str, dict[str, Count]] = Field(default_factory=dict)
     """Texts that were refused, by zone (`outside`: in none) and the rule that refused them."""
     state: CameraState
     fps: Annotated[float, Field(ge=0)] | None = None
@@ -265,8 +229,10 @@ class Metrics(Payload):
     """Times the broker accepted the connection."""
     mqtt_faults: Count = 0
     """Connections that ended by an unexpected error of the node's own."""
-    commands: dict[str, Count] = {}
+    commands: dict[str, Count] = Field(default_factory=dict)
     """Commands that came over MQTT, by what became of them."""
+    offload: OffloadMetrics | None = None
+    """What happened to frames that workers read; null where this node reads them itself."""
     latency_ms: dict[str, StageLatency]
 
 
@@ -303,6 +269,8 @@ SCHEMAS: dict[str, type[Payload]] = {
     "metrics": Metrics,
     "command": Command,
     "answer": Answer,
+    "page": FramePage,
+    "worker-metrics": WorkerMetrics,
 }
 """The published payloads by the name of their schema file."""
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from runtime.camera import EVENT_STAGES, Camera
 from runtime.events import TextEvent
 from runtime.fair_turns import FairTurns
-from runtime.frames import Frame
+from runtime.frames import Frame, FrameDroppedError
 from runtime.latency import LatencyRecorder
 from runtime.reading import StepReader
 from runtime.tracking import TrackEvent
@@ -144,7 +144,7 @@ class FrameLoop:
         self._next_look_s = now_s + LOOK_EVERY_S
         for camera in self.cameras:
             if camera.is_lost():
-                self._on_changes(camera, camera.tracker.finish("camera_lost"), now_s, None)
+                self._on_changes(camera, camera.finish("camera_lost"), now_s, None)
 
     def _do_tasks(self) -> None:
         while not self._tasks.empty():
@@ -172,6 +172,9 @@ class FrameLoop:
         try:
             self._process(camera, frame)
             camera.last_error = ""
+            camera.unread_since_s = None
+        except FrameDroppedError as error:
+            camera.miss(error.cause)
         except Exception as error:
             camera.read_errors += 1
             if str(error) != camera.last_error:

@@ -7,6 +7,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.errors import EdgeOcrError
+
 CameraFault = Literal[
     "auth", "not_found", "timeout", "codec", "tls", "refused", "unreachable", "device", "ended", "process", "cut_short"
 ]
@@ -15,6 +17,15 @@ in time; codec: video that cannot be decoded; tls: no secure connection; refused
 unreachable: no way to that host; device: a local camera is missing, forbidden, taken or gone; ended: the camera ended
 the stream; process: the process that reads it failed; cut_short: a file ends before its
 stated end."""
+
+
+class FrameDroppedError(EdgeOcrError):
+    """A frame that will not be read for a known cause; it costs this frame, and is counted."""
+
+    def __init__(self, cause: str, reason: str) -> None:
+        super().__init__(reason)
+        self.cause = cause
+        """Under which it is counted, such as `no_answer`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@
 |---|---|
 | `cameras` | added, changed and removed ones start and stop; the others go on, with their open texts |
 | `metrics`, `preview` | these servers start anew |
-| `node`, `mqtt`, `pack`, `profile` | the appliance starts anew inside the process: texts end, events wait |
+| `node`, `mqtt`, `pack`, `profile`, `offload` | the appliance starts anew inside the process: texts end, events wait |
 | `spool`, and what its file is named after | refused: what waits there would be left behind; restart the process |
 """
 
@@ -28,7 +28,7 @@ class Changes:
     @property
     def of_reader(self) -> bool:
         """Whether other models, or the same in another way, are to be used."""
-        return not {"pack", "profile"}.isdisjoint(self.keys)
+        return not {"pack", "profile", "offload"}.isdisjoint(self.keys)
 
     @property
     def of_appliance(self) -> bool:

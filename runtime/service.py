@@ -14,6 +14,7 @@ from runtime.frame_loop import PageReader
 from runtime.health import Progress
 from runtime.latency import LatencyRecorder
 from runtime.reload import changes
+from runtime.remote_reader import RemoteReader
 from runtime.systemd import Notifier
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Service:
         self._make_appliance = make_appliance
         self._reread = reread
         self._notifier = notifier or Notifier()
-        self._reader = load_reader(config.pack, config.profile)
+        self._reader = self._load(config)
         self._appliance = make_appliance(config, self._reader)
         self._successor: KioskConfig | None = None
         self._is_stopping = False
@@ -177,7 +178,7 @@ class Service:
         changed = changes(self._config, config)
         if changed.of_appliance:
             # Everything that can be wrong is tried before anything stops.
-            reader = self._load_reader(config.pack, config.profile) if changed.of_reader else self._reader
+            reader = self._load(config) if changed.of_reader or config.offload is not None else self._reader
             self._make_appliance(config, reader)
             self._notifier.alive()  # loading took its time, and stopping may too
             self._reader, self._successor = reader, config
@@ -188,6 +189,10 @@ class Service:
             self._serve_anew(config)
         self._config = config
         logger.info("reload: %s", f"{', '.join(changed.keys)} changed" if changed.keys else "nothing has changed")
+
+    def _load(self, config: KioskConfig) -> PageReader:
+        """What reads the frames; one that has others read belongs to one appliance only."""
+        return RemoteReader(config) if config.offload is not None else self._load_reader(config.pack, config.profile)
 
     def _serve_anew(self, config: KioskConfig) -> None:
         self._servers.close()

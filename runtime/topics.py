@@ -3,6 +3,8 @@
 Names of nodes, cameras and zones match `NAME_PATTERN`, so no topic can hold a wildcard or an empty level.
 """
 
+import re
+
 NAME_PATTERN = r"^[a-z0-9_-]+$"
 """What a node, camera or zone may be called."""
 
@@ -55,6 +57,33 @@ def home_assistant_device(prefix: str, node: str) -> str:
 def home_assistant_status(prefix: str) -> str:
     """Where Home Assistant says that it has started."""
     return f"{prefix}/status"
+
+
+def offload_frames(root: str, node: str, group: str) -> str:
+    """JPEG frames for the workers of a group; never retained."""
+    return f"{root}/{node}/offload/{group}/frames"
+
+
+def offload_pages(root: str, node: str, group: str) -> str:
+    """The workers' answers to a node's frames; not retained."""
+    return f"{root}/{node}/offload/{group}/pages"
+
+
+def offload_share(root: str, group: str) -> str:
+    """The subscription that the workers of a group share: the broker gives each frame to one of them."""
+    return f"$share/{group}/{offload_frames(root, '+', group)}"
+
+
+def offload_node(root: str, group: str, topic: str) -> str | None:
+    """The node that sent a frame, from the frame's topic; None where it is not the topic of a frame."""
+    prefix, suffix = f"{root}/", f"/offload/{group}/frames"
+    node = topic[len(prefix) : -len(suffix)]
+    return node if topic == f"{prefix}{node}{suffix}" and re.fullmatch(NAME_PATTERN, node) else None
+
+
+def worker_metrics(root: str, worker: str) -> str:
+    """Retained: counters and latency percentiles of a worker, every ten seconds; its status is `node_status`."""
+    return f"{root}/{worker}/worker-metrics"
 
 
 def all_of_node(root: str, node: str) -> str:

@@ -74,6 +74,11 @@ def _checks(args: argparse.Namespace, config: KioskConfig | None) -> Iterator[Ch
             yield "metrics", partial(checks.check_listen, config.metrics.listen, "metrics")
         if config.preview is not None:
             yield "preview", partial(checks.check_preview, config.preview)
+    if config is not None and config.offload is not None:
+        from runtime.remote_check import check_workers
+
+        yield "workers", partial(check_workers, config)
+        return
     pack = config.pack if config else args.pack or "latin"
     profile = config.profile if config else args.profile or "auto"
     yield "models", partial(checks.check_models, pack, profile)

