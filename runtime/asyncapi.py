@@ -23,12 +23,14 @@ from runtime.events import (
     TextEvent,
 )
 from runtime.mqtt_messages import JPEG, JSON
+from runtime.offload_messages import FramePage, WorkerMetrics
 from runtime.payload import Payload
 
 VERSION = "1.0.0"
 """Of the contract: topics and payloads."""
 SCHEMA_REF = "#/components/schemas/{model}"
 ROOT, NODE, CAMERA, COMMAND, PREFIX = "{root}", "{node}", "{camera}", "{command}", "{prefix}"
+GROUP, WORKER = "{group}", "{worker}"
 
 Json = dict[str, Any]
 
@@ -45,7 +47,7 @@ class Channel:
     qos: Literal[0, 1] = 1
     retain: bool = False
     action: Literal["send", "receive"] = "send"
-    """What the node does."""
+    """What the node does, or the worker with its metrics."""
     reply: str | None = None
     """The channel of the answers."""
 
@@ -112,6 +114,26 @@ CHANNELS = {
         summary="What became of a command for a camera.",
         payload=Answer,
     ),
+    "offloadFrames": Channel(
+        address=topics.offload_frames(ROOT, NODE, GROUP),
+        summary="Frames for the workers of a group, with id, response topic and expiry.",
+        payload={"type": "string", "format": "binary"},
+        content_type=JPEG,
+        reply="offloadPages",
+    ),
+    "offloadPages": Channel(
+        address=topics.offload_pages(ROOT, NODE, GROUP),
+        summary="The workers' answers to a node's frames.",
+        payload=FramePage,
+        action="receive",
+    ),
+    "workerMetrics": Channel(
+        address=topics.worker_metrics(ROOT, WORKER),
+        summary="From a worker: counters and latency percentiles, every ten seconds. Its status is that of any node.",
+        payload=WorkerMetrics,
+        qos=0,
+        retain=True,
+    ),
     "homeAssistantDevice": Channel(
         address=topics.home_assistant_device(PREFIX, NODE),
         summary="Device discovery of Home Assistant, where it is asked for.",
@@ -126,7 +148,7 @@ CHANNELS = {
         action="receive",
     ),
 }
-"""Every topic that a node publishes on or listens to."""
+"""Every topic that a node or a worker publishes on or listens to; what workers listen to is what nodes send."""
 
 
 def document() -> Json:
@@ -154,6 +176,8 @@ def _channel(name: str, channel: Channel) -> Json:
         "root": {"description": "First levels of every topic, `mqtt.root`.", "default": "edge-ocr"},
         "prefix": {"description": "Home Assistant's discovery prefix.", "default": "homeassistant"},
         "node": {"description": "The node, lower-case letters, digits, `_` and `-`."},
+        "group": {"description": "The workers that read a node's frames, `offload.group`."},
+        "worker": {"description": "The worker, lower-case letters, digits, `_` and `-`."},
         "camera": {"description": "The camera, lower-case letters, digits, `_` and `-`."},
         "command": {"description": "The command.", "enum": sorted(_commands(channel))},
     }

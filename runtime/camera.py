@@ -26,7 +26,7 @@ from runtime.events import (
 from runtime.frames import CameraFault, Frame
 from runtime.latency import LatencyRecorder
 from runtime.payload import Quad, StageLatency
-from runtime.reading import StepReader, ZonedReader
+from runtime.reading import LimitedReader, ZonedReader
 from runtime.redaction import Redactor
 from runtime.scene_reader import AttentionConfig, Look, SceneReader
 from runtime.screening import Screen
@@ -117,6 +117,7 @@ class Camera:
         self.tracker = tracker
         self.screen = screen or Screen()
         self.recorder = LatencyRecorder(LATENCIES)
+        self._attention = attention
         self._scene = SceneReader(tracker, attention)
         self.frames_read = 0
         self.frames_searched = 0
@@ -158,7 +159,7 @@ class Camera:
         """A masked frame as it may be shown to somebody: what is redacted is black."""
         return self.screen.hide_redacted(frame.image, self.tracker.visible())
 
-    def look(self, reader: StepReader, frame: Frame) -> Look:
+    def look(self, reader: LimitedReader, frame: Frame) -> Look:
         """Look at one masked frame, reading as much of it as that needs, each zone with the characters it allows."""
         return self._scene.look(ZonedReader(reader, self.screen.zones), frame.image, frame.ts)
 
@@ -167,6 +168,9 @@ class Camera:
         self.frames_read += 1
         self.frames_searched += look.is_detected
         self.lines_read += look.n_read
+        if look.is_detected or look.n_read:
+            # A frame that nobody had to read is no sign that somebody could.
+            self.unread_since_s = None
         self.last_ts = frame.ts
         self.last_frame = frame
         self._size = look.size
@@ -179,7 +183,9 @@ class Camera:
         self.recorder.add("look", looked_ms)
 
     def finish(self, reason: EndReason = "stopped") -> list[TrackEvent]:
-        """End every text: no frame will come, or none has come for long."""
+        """End every text: no frame will come, or none has come for long. What comes all the same is read as new."""
+        # Or a picture that the gate knows would be left unread until the refresh, without its texts.
+        self._scene = SceneReader(self.tracker, self._attention)
         return self.screen.pass_on(self.tracker.finish(reason), self.tracker.visible, self.last_ts or 0.0)
 
     def event(self, change: TrackEvent, latency: EventLatency) -> TextEvent:

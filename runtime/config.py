@@ -240,6 +240,12 @@ class KioskConfig(Config):
         """Whether any rule asks for `redact: hmac`."""
         return any(rules.redact == "hmac" for camera in self.cameras.values() for rules in camera.all_rules.values())
 
+    @property
+    def allowed_sets(self) -> frozenset[frozenset[str]]:
+        """The sets of characters that lines of one place or another are decoded from; empty: none is limited."""
+        rules = (rules for camera in self.cameras.values() for rules in camera.all_rules.values())
+        return frozenset(rule.decoded for rule in rules if rule.decoded is not None)
+
     def check_allowed(self, charset: Collection[str]) -> None:
         """Refuse allowed characters that a pack cannot read.
 

@@ -19,7 +19,7 @@ from runtime.events import TextEvent
 from runtime.fair_turns import FairTurns
 from runtime.frames import Frame, FrameDroppedError
 from runtime.latency import LatencyRecorder
-from runtime.reading import StepReader
+from runtime.reading import LimitedReader
 from runtime.tracking import TrackEvent
 
 LOOK_EVERY_S = 1.0
@@ -46,7 +46,7 @@ class Profile(Named, Protocol):
         ...
 
 
-class PageReader(StepReader, Protocol):
+class PageReader(LimitedReader, Protocol):
     """What reads frames: `edge_ocr.Reader`."""
 
     @property
@@ -172,7 +172,6 @@ class FrameLoop:
         try:
             self._process(camera, frame)
             camera.last_error = ""
-            camera.unread_since_s = None
         except FrameDroppedError as error:
             camera.miss(error.cause)
         except Exception as error:

@@ -95,6 +95,8 @@ class SceneGate:
     def __init__(self) -> None:
         self._reference: _Reference | None = None
         self._noise: _NoiseModel | None = None
+        self._lesson: Floats | None = None
+        """What the noise model learns before the next look."""
         self._last: NDArray[np.uint8] | None = None
         self._shape: tuple[int, ...] = ()
 
@@ -106,6 +108,7 @@ class SceneGate:
         """
         if image.shape != self._shape:
             self._shape, self._reference, self._noise, self._last = image.shape, None, None, None
+            self._lesson = None
         small, halvings = shrink(image)
         blocks = _to_blocks(small)
         has_before = self._last is not None
@@ -122,12 +125,18 @@ class SceneGate:
         assert self._last is not None, "look first"
         self._reference = _Reference(self._last)
 
+    def disregard(self) -> None:
+        """Learn nothing from the frame last looked at: nobody could read it, and a change must not pass for noise."""
+        self._lesson = None
+
     def _differs(self, reference: "_Reference", blocks: Floats) -> Grid:
         residuals = reference.residuals(blocks)
         if self._noise is None:
             self._noise = _NoiseModel(residuals)
+        if self._lesson is not None:
+            self._noise.learn(self._lesson)
+        self._lesson = residuals
         differs: Grid = residuals > self._noise.limits() + WARP * reference.gradient_energy + MIN_RESIDUAL
-        self._noise.learn(residuals)
         return differs
 
 

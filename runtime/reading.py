@@ -14,11 +14,19 @@ Quad = NDArray[np.float32]
 
 
 class StepReader(Protocol):
-    """Finds lines and reads them as steps of their own: `edge_ocr.Reader`."""
+    """Finds lines and reads them as steps of their own."""
 
     def detect(self, image: Image) -> Detection:
         """Where the lines of an image are."""
         ...
+
+    def recognize(self, image: Image, quads: Sequence[Quad]) -> Recognition:
+        """What some lines say, one for each quad."""
+        ...
+
+
+class LimitedReader(StepReader, Protocol):
+    """One that can be held to certain characters: `edge_ocr.Reader`."""
 
     def recognize(
         self, image: Image, quads: Sequence[Quad], *, allowed: Sequence[frozenset[str] | None] | None = None
@@ -30,7 +38,7 @@ class StepReader(Protocol):
 class ZonedReader:
     """A reader that keeps to the characters that the zones allow."""
 
-    def __init__(self, reader: StepReader, zones: Zones) -> None:
+    def __init__(self, reader: LimitedReader, zones: Zones) -> None:
         self._reader = reader
         self._zones = zones
 

@@ -9,9 +9,11 @@ from runtime.config import KioskConfig
 from runtime.frames import FrameDroppedError
 from runtime.remote_reader import RemoteReader
 
+ANYWHERE = np.array([[0, 0], [64, 0], [64, 32], [0, 32]], np.float32)
+
 
 def check_workers(config: KioskConfig) -> str:
-    """Have a black frame read by a worker, beside a node that may be running.
+    """Have a black frame read by a worker, beside a node that may be running, with the characters that zones allow.
 
     Raises:
         EdgeOcrError: nobody read it.
@@ -21,7 +23,9 @@ def check_workers(config: KioskConfig) -> str:
     begin_s = time.monotonic()
     reader.start(failures.append)
     try:
-        reader.read(np.zeros((720, 1280, 3), np.uint8))
+        black, sets = np.zeros((720, 1280, 3), np.uint8), list(config.allowed_sets)
+        reader.detect(black)
+        reader.recognize(black, [ANYWHERE] * len(sets), allowed=sets)
     except FrameDroppedError as error:
         raise (failures[0] if failures else error) from error
     finally:

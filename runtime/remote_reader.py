@@ -90,6 +90,8 @@ class RemoteReader:
     def detect(self, image: Image) -> Detection:
         """Have the lines of a frame found. They are read on the same way, for `recognize` to look up.
 
+        Places where nothing is legible are left out, so no frame is spent on trying them again before the next search.
+
         Raises:
             FrameDroppedError: as for `read`.
         """
@@ -101,7 +103,7 @@ class RemoteReader:
     def recognize(
         self, image: Image, quads: Sequence[Quad], *, allowed: Sequence[frozenset[str] | None] | None = None
     ) -> Recognition:
-        """Read some lines of a frame. Nothing is sent for those that this thread's last `detect` found in it.
+        """Read some lines of a frame. Nothing is sent for those that this thread's last `detect` brought with it.
 
         Args:
             image: As for `read`.
@@ -116,7 +118,8 @@ class RemoteReader:
         """
         known = getattr(self._seen, "lines", {}) if getattr(self._seen, "image", None) is image else {}
         sets = [None] * len(quads) if allowed is None else list(allowed)
-        lines = {i: known[quad.tobytes()] for i, quad in enumerate(quads) if not sets[i] and quad.tobytes() in known}
+        found = {i: known[quad.tobytes()] for i, quad in enumerate(quads) if quad.tobytes() in known}
+        lines = {i: line for i, line in found.items() if _keeps_to(line, sets[i])}
         missing = [i for i in range(len(quads)) if i not in lines]
         timings_ms = dict.fromkeys(STAGES, 0.0)
         for begin in range(0, len(missing), MAX_QUADS):
@@ -155,6 +158,14 @@ class RemoteReader:
         if data.nbytes > MAX_FRAME_BYTES:
             raise self._delivery.keep_back("too_large", f"{data.nbytes} bytes; at most {MAX_FRAME_BYTES} are sent")
         return data.tobytes()
+
+
+def _keeps_to(line: Line, allowed: frozenset[str] | None) -> bool:
+    """Whether a line, decoded from all characters, is what decoding from these only would give.
+
+    The best path through all of them is the best through some, if it passes these only; its scores are the same.
+    """
+    return allowed is None or allowed.issuperset(line.text)
 
 
 def _request(quads: Sequence[Quad], allowed: Sequence[frozenset[str] | None]) -> FrameRequest:

@@ -11,14 +11,14 @@ Time comes with the frames, nothing here looks at a clock.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr import Detection, Line, Recognition
+from edge_ocr import Detection, Line
 from runtime.gate import Glance, SceneGate
 from runtime.matching import Places, intersections, ious, ratios
+from runtime.reading import StepReader
 from runtime.sharpness import sharpness
 from runtime.tracking import Sighting, Track, Tracker, TrackEvent
 
@@ -38,18 +38,6 @@ SAME_PLACE_IOU = 0.5
 ALIKE_WIDTHS = 0.7
 COVERED = 0.6
 """Part of an area inside of another one that makes it a piece of it."""
-
-
-class StepReader(Protocol):
-    """What finds and reads lines: `edge_ocr.Reader`."""
-
-    def detect(self, image: Image) -> Detection:
-        """Where lines are."""
-        ...
-
-    def recognize(self, image: Image, quads: Sequence[Quad]) -> Recognition:
-        """What they say, one for each quad."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +92,20 @@ class SceneReader:
             reader: Detects and recognises, as far as that is needed.
             image: (H, W, 3) uint8 BGR, masked.
             ts: Its capture time in seconds.
+
+        Raises:
+            Exception: whatever the reader raises; what it was asked to look at still counts as not looked at.
         """
         self._now_s += max(ts - self._ts, 0.0) if self._ts is not None else 0.0
         self._ts = ts
         glance = self._gate.look(image)
-        if self._is_due(glance):
-            return self._look_everywhere(reader, image, ts, glance)
-        return self._look_at_open(reader, image, ts, glance)
+        try:
+            if self._is_due(glance):
+                return self._look_everywhere(reader, image, ts, glance)
+            return self._look_at_open(reader, image, ts, glance)
+        except Exception:
+            self._gate.disregard()
+            raise
 
     # -- when
 
@@ -157,12 +152,13 @@ class SceneReader:
         if self._config.refresh_s == 0:
             return self._read_in_full(reader, image, ts, detection)
         tracks = self._tracker.tracks
-        self._tracker.doubt([track for track in tracks if glance.changed_at(track.quad)])
         found = [quad for quad in detection.quads if not glance.moves_at(quad)]
         # One that was not there at the last look is not there because nothing has changed since.
         present = [track for track in tracks if track.is_there and not glance.differs_at(track.quad)]
         there, to_read = _sort_quads(found, present, self._wants_read)
         recognition = reader.recognize(image, [quad for quad, _ in to_read])
+        # From here on nothing fails: a search that is done again after an error must not doubt the same change twice.
+        self._tracker.doubt([track for track in tracks if glance.changed_at(track.quad)])
         asked = [track for _, track in to_read]
         sightings = [Sighting(_line_of(track), track, is_read=False) for track in there]
         sightings += [

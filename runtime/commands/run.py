@@ -92,13 +92,13 @@ def read_config(args: argparse.Namespace) -> KioskConfig:
 
 
 def check_charset(config: KioskConfig) -> None:
-    """Refuse allowed characters that the pack cannot read, before anything is loaded.
+    """Refuse allowed characters that the pack cannot read, before anything is loaded; workers see to that themselves.
 
     Raises:
         ConfigError: there are some.
         ModelError: the pack cannot be used.
     """
-    if any(rules.decoded for camera in config.cameras.values() for rules in camera.all_rules.values()):
+    if config.offload is None and config.allowed_sets:
         from edge_ocr.pack import load_pack
 
         config.check_allowed(load_pack(config.pack).charset)

@@ -27,6 +27,7 @@ class Mosquitto:
 
     def __init__(self, folder: Path, *, settings: Sequence[str] = ("allow_anonymous true",)) -> None:
         self.port = free_port()
+        self.url = f"mqtt://127.0.0.1:{self.port}"
         self._file = folder / "mosquitto.conf"
         # No limit in flight: what the broker acknowledges, it has passed on to those who are there.
         # As root it would become another user, who may not look into a test's folder.

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_ocr.errors import ConfigError
+from runtime.commands.run import check_charset
 from runtime.config import CameraConfig, KioskConfig, MqttConfig, config_from_options, default_node, load_kiosk
 from runtime.redact import redact
 from runtime.zone_config import expand_characters
@@ -432,3 +433,7 @@ def test_allowed_characters_must_be_in_the_packs_charset(write: Write) -> None:
     load_kiosk(write(ZONE + "        allowed: A-C\n")).check_allowed("ABC")
     with pytest.raises(ConfigError, match=r"cameras\.cam0\.outside\.mrz: .* cannot read '0123456789<D"):
         load_kiosk(write("cameras: {cam0: {source: 0, outside: {mrz: [td3]}}}")).check_allowed("ABC")
+
+
+def test_what_workers_read_is_not_checked_against_a_pack_here(write: Write) -> None:
+    check_charset(load_kiosk(write("offload: {}\npack: theirs\n" + ZONE + "        allowed: A-C\n")))

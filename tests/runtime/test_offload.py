@@ -2,16 +2,19 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from edge_ocr.errors import PublishError
+from edge_ocr import Detection, Recognition
+from edge_ocr.errors import ConfigError, PublishError
 from runtime import camera, frame_loop, offload_link, topics
 from runtime.appliance import Appliance
 from runtime.backoff import Backoff
@@ -24,25 +27,63 @@ from runtime.offload_messages import OffloadMetrics
 from runtime.remote_check import check_workers
 from runtime.remote_reader import RemoteReader
 from runtime.worker import Worker, WorkerConfig
+from tests.runtime.mosquitto import Mosquitto, needs_mosquitto
 from tests.runtime.mqtt_tools import ACCEPT_311, Script, ScriptedBroker, Subscriber, wait_until
 from tests.runtime.offload_tools import (
     CodeReader,
-    Mosquitto,
     WorkerProcess,
     frame,
     kiosk,
-    needs_mosquitto,
     running_sender,
     running_worker,
     text_of,
 )
 from tests.runtime.test_appliance import FakeSource, captures, in_background
+from tests.runtime.test_asyncapi import check
 
 
 @pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    with Mosquitto() as running:
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path) as running:
         yield running
+
+
+class LocalReader(CodeReader):
+    """Finds lines too, and counts the frames that it is needed for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_searches = self.n_rereads = 0
+        self._searched: object = None
+
+    def detect(self, image: NDArray[np.uint8]) -> Detection:
+        self.n_searches += 1
+        self._searched = image
+        page = self.read(image)
+        return Detection(page.width, page.height, tuple(line.quad for line in page.lines), page.timings_ms)
+
+    def recognize(
+        self,
+        image: NDArray[np.uint8],
+        quads: Sequence[NDArray[np.float32]],
+        *,
+        allowed: Sequence[frozenset[str] | None] | None = None,
+    ) -> Recognition:
+        self.n_rereads += image is not self._searched
+        return super().recognize(image, quads, allowed=allowed)
+
+
+class LatinReader(CodeReader):
+    """Cannot be held to other characters."""
+
+    def recognize(
+        self,
+        image: NDArray[np.uint8],
+        quads: Sequence[NDArray[np.float32]],
+        *,
+        allowed: Sequence[frozenset[str] | None] | None = None,
+    ) -> Recognition:
+        raise ConfigError("cannot read 'Я'")
 
 
 def lost(metrics: OffloadMetrics) -> int:
@@ -88,8 +129,10 @@ def test_what_was_found_is_read_without_being_sent_again_and_other_places_are_se
         assert [line.text for line in sender.recognize(image, [other, quad]).lines] == ["7 of all", "CODE 7"]
         restricted = sender.recognize(image, [quad, other], allowed=[frozenset("01"), None])
         assert [line.text for line in restricted.lines] == ["7 of 2", "7 of all"]
-        assert [line.text for line in sender.recognize(frame(9), [quad]).lines] == ["9 of all"]
+        assert [line.text for line in sender.recognize(frame(9), [quad]).lines] == ["CODE 9"]
         assert restricted.timings_ms["recognize"] == 1.0
+        kept = sender.recognize(image, [quad], allowed=[frozenset("CODE 0123456789")])  # what it was read with fits
+        assert [line.text for line in kept.lines] == ["CODE 7"]
         assert sender.metrics().frames == sender.metrics().answered == 4
 
 
@@ -348,30 +391,42 @@ def test_bad_messages_are_answered_or_counted_and_the_next_frame_is_read(broker:
 
 
 @needs_mosquitto
-def test_events_of_frames_that_workers_read_are_those_of_a_local_read(broker: Mosquitto) -> None:
+def test_events_are_those_of_a_local_read_and_frames_are_sent_where_that_would_read(broker: Mosquitto) -> None:
     config = kiosk(broker.url, ("cam0", "cam1"))
-    reader = RemoteReader(config, backoff=Backoff(lambda: 0.02))
-    sources = {"cam0": FakeSource([7] * 6), "cam1": FakeSource([9] * 6)}
+    local, reader = LocalReader(), RemoteReader(config, backoff=Backoff(lambda: 0.02))
+    codes = {"cam0": [7] * 30 + [200] * 30, "cam1": [9] * 60}
+    sources = {name: FakeSource(shown) for name, shown in codes.items()}
+    at_home = Appliance(config, local, open_capture=captures(**{name: FakeSource(codes[name]) for name in codes}))
+    at_home.run()
     with (
         Subscriber(broker.port, "edge-ocr/kiosk/#", version=5) as subscriber,
         running_worker(broker.url, "w1") as one,
         running_worker(broker.url, "w2") as two,
     ):
-        Appliance(config, reader, open_capture=captures(**sources)).run()
+        subject = Appliance(config, reader, open_capture=captures(**sources))
+        subject.run()
         wait_until(lambda: b"stopped" in b"".join(subscriber.payloads("edge-ocr/kiosk/status")))
-        assert one.metrics().answered + two.metrics().answered == 12
-    for name, text in (("cam0", "CODE 7"), ("cam1", "CODE 9")):
+        assert one.metrics().answered + two.metrics().answered == reader.metrics().frames
+    for name, expected in (
+        ("cam0", [("begin", "CODE 7"), ("update", "CODE 200"), ("end", "CODE 200")]),
+        ("cam1", [("begin", "CODE 9"), ("end", "CODE 9")]),
+    ):
         events = [json.loads(payload) for payload in subscriber.payloads(f"edge-ocr/kiosk/{name}/events")]
-        assert [(event["type"], event["text"], event["seq"]) for event in events] == [
-            ("begin", text, 1),
-            ("end", text, 2),
-        ]
+        assert [(event["type"], event["text"]) for event in events] == expected
+        assert [event["seq"] for event in events] == list(range(1, len(expected) + 1))
+        there, here = subject.metrics().cameras[name], at_home.metrics().cameras[name]
+        assert (there.frames_read, there.frames_searched, there.lines_read) == (
+            here.frames_read, here.frames_searched, here.lines_read,
+        )  # fmt: skip
         assert (events[0]["pack"], events[0]["profile"]) == ("latin", "offload/readers")
         assert events[0]["latency_ms"]["detect"] == 1.0
         assert events[0]["first_seen"] < events[0]["ts"]  # time of the frames, not of the answers
     metrics = json.loads(subscriber.payloads("edge-ocr/kiosk/metrics")[-1])
     jsonschema.validate(metrics, json_schema("metrics"))
-    assert metrics["offload"]["answered"] == 12
+    # One frame for a search with all of its lines, one for lines that are read again: of 120 that were seen.
+    assert metrics["offload"]["frames"] == metrics["offload"]["answered"] == local.n_searches + local.n_rereads < 60
+    for message in subscriber.received:
+        check(message)
 
 
 @needs_mosquitto
@@ -411,5 +466,9 @@ def test_check_has_a_frame_read_and_says_why_it_is_not(broker: Mosquitto) -> Non
     config = kiosk(broker.url, deadline_s=0.5)
     with pytest.raises(FrameDroppedError, match="there is no worker; start edge-ocr worker --group readers"):
         check_workers(config)
-    with running_worker(broker.url, "w1"):
+    with running_worker(broker.url, "w1", LatinReader()):
         assert check_workers(config).startswith("a frame is read in ")
+        digits = {"zones": {"gate": {"polygon": [[0, 0], [9, 0], [9, 9]], "allowed": "Я"}}}
+        cameras = {"cam0": {"source": "test:", **digits}}
+        with pytest.raises(FrameDroppedError, match="w1 refuses a frame: ConfigError: cannot read"):
+            check_workers(config.model_validate({**config.model_dump(exclude_unset=True), "cameras": cameras}))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import Detection, Line, Recognition
+from runtime.frames import FrameDroppedError
 from runtime.gate import Glance
 from runtime.scene_reader import AttentionConfig, Look, SceneReader
 from runtime.tracking import Tracker, TrackerConfig, TrackEvent
@@ -290,6 +291,31 @@ def test_the_same_frames_give_the_same_events() -> None:
         return [(event.type, event.text, event.score) for event in scene.events]
 
     assert events() == events()
+
+
+def test_a_change_whose_frames_nobody_reads_stays_a_change() -> None:
+    scene = shown(config=AttentionConfig(refresh_s=3600)).play(3)
+    scene.texts = {"GATE 12": (40, 60), "SEAT 9F": (40, 140)}
+    works = scene.detect
+
+    def nobody(image: Image) -> Detection:
+        raise FrameDroppedError("no_worker", "there is no worker")
+
+    scene.detect = nobody  # type: ignore[method-assign]
+    dropped = 0
+    scene.look()  # it stands still in the next one
+    for _ in range(100):
+        try:
+            scene.look()
+        except FrameDroppedError:
+            dropped += 1
+    scene.detect = works  # type: ignore[method-assign]
+    assert dropped == 100
+    scene.searches.clear()
+    scene.look()
+    assert len(scene.searches) == 1
+    scene.play(1)
+    assert scene.brief[2:] in ([("update", "SEAT 9F")], [("end", "SEAT 7A"), ("begin", "SEAT 9F")])
 
 
 def test_a_search_that_fails_is_done_again() -> None:

@@ -11,7 +11,8 @@ import pytest
 from edge_ocr.errors import ConfigError
 from runtime.cli import main
 from runtime.commands import worker as worker_command
-from tests.runtime.offload_tools import CodeReader, Mosquitto, frame, needs_mosquitto, running_sender, text_of
+from tests.runtime.mosquitto import Mosquitto, needs_mosquitto
+from tests.runtime.offload_tools import CodeReader, frame, running_sender, text_of
 
 
 def arguments(*options: str) -> argparse.Namespace:
@@ -57,8 +58,8 @@ def test_a_worker_without_a_broker_is_wrong_usage(capsys: pytest.CaptureFixture[
 
 
 @needs_mosquitto
-def test_it_answers_until_sigterm_and_returns_zero() -> None:
-    with Mosquitto() as broker:
+def test_it_answers_until_sigterm_and_returns_zero(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
         texts: list[str] = []
 
         def send_and_terminate() -> None:
