@@ -64,6 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=int, default=0, help="processes that make batches ahead (default: %(default)s)")
     run.set_defaults(run=_run)
 
+    keep = commands.add_parser(
+        "keep", allow_abbrev=False, help="write a checkpoint's released network small, for train/weights"
+    )
+    keep.add_argument("checkpoint", type=Path, metavar="F.safetensors")
+    keep.add_argument(
+        "--out", type=Path, required=True, metavar="G.safetensors", help="the file; G.json goes beside it"
+    )
+    keep.set_defaults(run=_keep)
+
     score = commands.add_parser(
         "evaluate", allow_abbrev=False, help="how well a pack or checkpoints read labelled sets"
     )
@@ -85,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(run=_evaluate)
     return parser
+
+
+def _keep(args: argparse.Namespace) -> None:
+    from train.keep import keep_weights
+
+    size = keep_weights(args.checkpoint, args.out)
+    sys.stderr.write(f"{args.out}: {size / 1e6:.2f} MB\n")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
