@@ -1,0 +1,54 @@
+"""Training samples by number: the i-th of a seed is the same in whichever process it is drawn."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.data.crops import draw_crop, make_text
+from train.data.font_book import FontBook
+from train.data.line_kinds import KINDS, LineKind
+
+_LINES, _SCENES = 1, 2
+_TRIES = 24
+
+
+def draw_line(seed: int, index: int, fonts: FontBook, charset: Sequence[str]) -> tuple[NDArray[np.uint8], str]:
+    """Draw a line of text for the recogniser.
+
+    Args:
+        seed: Of the whole run.
+        index: Number of the sample, from 0.
+        fonts: What to write with.
+        charset: Characters a transcript may hold; the space is one of them if spaces are to be learnt.
+
+    Returns:
+        A crop (H, W, 3) uint8 BGR as the reader cuts it, 13 to 110 pixels high, and what it says.
+    """
+    rng = np.random.default_rng([seed, index, _LINES])
+    return draw_line_of(rng, choose_kind(rng), fonts, charset)
+
+
+def draw_line_of(
+    rng: np.random.Generator, kind: LineKind, fonts: FontBook, charset: Sequence[str]
+) -> tuple[NDArray[np.uint8], str]:
+    """Draw a line of one kind; see `draw_line`."""
+    chars = tuple(charset)
+    for _ in range(_TRIES):
+        text = make_text(rng, kind, chars)
+        image = draw_crop(rng, kind, text, fonts)
+        if image is not None:
+            return image, text
+    raise ValueError(f"{kind.name}: none of {len(fonts)} fonts shows what was made up {_TRIES} times, at last {text!r}")
+
+
+def choose_kind(rng: np.random.Generator) -> LineKind:
+    """Draw one of `KINDS` by its weight."""
+    return KINDS[int(np.searchsorted(_cumulated(), rng.random(), side="right"))]
+
+
+@lru_cache(maxsize=1)
+def _cumulated() -> NDArray[np.float64]:
+    weights = np.array([kind.weight for kind in KINDS])
+    return np.asarray(np.cumsum(weights) / weights.sum())
