@@ -49,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     clip.add_argument("--out", type=Path, required=True, metavar="F.mp4", help="the clip; F.json goes beside it")
     clip.set_defaults(run=_clip)
 
-    sheet = commands.add_parser("sheet", parents=[drawing], help="draw a contact sheet of rendered lines and pages")
+    sheet = commands.add_parser("sheet", parents=[drawing], help="draw a contact sheet of every kind of data")
     sheet.add_argument("--out", type=Path, required=True, metavar="F.png", help="the picture")
+    sheet.add_argument("--real", type=Path, metavar="DIR", help="show crops of this folder beside the lines")
     sheet.set_defaults(run=_sheet)
 
     run = commands.add_parser(
@@ -131,7 +132,7 @@ def _clip(args: argparse.Namespace) -> None:
 def _sheet(args: argparse.Namespace) -> None:
     from train.data.contact_sheet import write_contact_sheet
 
-    write_contact_sheet(args.out, fonts_folder=args.fonts, seed=args.seed)
+    write_contact_sheet(args.out, fonts_folder=args.fonts, seed=args.seed, real=args.real)
 
 
 if __name__ == "__main__":

@@ -121,8 +121,8 @@ def _draw_print(rng: np.random.Generator, kind: LineKind, mask: Mask, how: Type)
     canvas, top, left = _with_margins(rng, mask)
     pixels = pick(rng, kind.grounds)(rng, canvas.shape, ground).astype(np.float32)
     if rng.random() < kind.effects:
-        pixels = _decorated(rng, pixels, canvas, tone)
-    pixels = _lay_ink(pixels, canvas, tone, rng.uniform(0.85, 1.0))
+        pixels = decorated(rng, pixels, canvas, tone)
+    pixels = lay_ink(pixels, canvas, tone, rng.uniform(0.85, 1.0))
     if rng.random() < kind.neighbours:
         pixels = _intruded(rng, kind, pixels, tone, how, (top, left, mask.shape))
     return _ruled(rng, pixels, tone, top + mask.shape[0]) if rng.random() < kind.rules else pixels
@@ -138,15 +138,20 @@ def _draw_display(rng: np.random.Generator, kind: LineKind, text: str, ink_px: i
     canvas, top, left = _with_margins(rng, lit)
     pixels = pick(rng, kind.grounds)(rng, canvas.shape, ground).astype(np.float32)
     off = pick(rng, (0.0, rng.uniform(0.02, 0.16)))
-    pixels = _lay_ink(pixels, _placed(everything, canvas.shape, top, left), tone, off)
+    pixels = lay_ink(pixels, _placed(everything, canvas.shape, top, left), tone, off)
     if tone.max() > ground.max() and rng.random() < 0.8:
-        glow = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.05, 0.16) * ink_px), np.float32)
-        pixels += glow[..., None] * tone * np.float32(rng.uniform(0.2, 0.7))
+        halo = glow(canvas, rng.uniform(0.05, 0.16) * ink_px)
+        pixels += halo[..., None] * tone * np.float32(rng.uniform(0.2, 0.7))
     elif rng.random() < 0.4:
         # The crystals' shadow on the mirror behind them.
-        pixels = _lay_ink(pixels, np.roll(canvas, (2, 3), (0, 1)), tone, rng.uniform(0.05, 0.25))
-    pixels = _lay_ink(pixels, canvas, tone, rng.uniform(0.85, 1.0))
+        pixels = lay_ink(pixels, np.roll(canvas, (2, 3), (0, 1)), tone, rng.uniform(0.05, 0.25))
+    pixels = lay_ink(pixels, canvas, tone, rng.uniform(0.85, 1.0))
     return (_ruled(rng, pixels, tone, top + ink_px) if rng.random() < kind.rules else pixels), ink_px
+
+
+def glow(mask: Mask, spread_px: float) -> Mask:
+    """The light around lit segments."""
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.5, spread_px)), np.float32)
 
 
 def _with_margins(rng: np.random.Generator, mask: Mask) -> tuple[Mask, int, int]:
@@ -166,27 +171,28 @@ def _placed(mask: Mask, size_hw: tuple[int, ...], top: int, left: int) -> Mask:
     return out
 
 
-def _lay_ink(pixels: NDArray[np.float32], mask: Mask, tone: Levels, strength: float) -> NDArray[np.float32]:
+def lay_ink(pixels: NDArray[np.float32], mask: Mask, tone: Levels, strength: float) -> NDArray[np.float32]:
+    """Show pixels (H, W, 3) below ink of one tone; `strength` 1 covers them."""
     alpha = (mask * np.float32(strength))[..., None]
     return np.asarray(pixels * (1 - alpha) + tone * alpha, np.float32)
 
 
-def _decorated(rng: np.random.Generator, pixels: NDArray[np.float32], mask: Mask, tone: Levels) -> NDArray[np.float32]:
+def decorated(rng: np.random.Generator, pixels: NDArray[np.float32], mask: Mask, tone: Levels) -> NDArray[np.float32]:
     """Put an outline, a cast shadow or an embossed edge below the ink."""
     height = mask.shape[0]
     other = np.asarray(rng.uniform(0, 255, 3), np.float32)
     style = rng.integers(3)
     if style == 0:
         size = 2 * max(1, round(rng.uniform(0.015, 0.05) * height)) + 1
-        return _lay_ink(pixels, cv2.dilate(mask, np.ones((size, size), np.uint8)), other, 1.0)  # type: ignore[arg-type]
+        return lay_ink(pixels, cv2.dilate(mask, np.ones((size, size), np.uint8)), other, 1.0)  # type: ignore[arg-type]
     step = max(1, round(rng.uniform(0.02, 0.07) * height))
     if style == 1:
         soft = cv2.GaussianBlur(mask, (0, 0), max(0.5, step * rng.uniform(0.2, 1.0)))
-        return _lay_ink(
+        return lay_ink(
             pixels, np.roll(np.asarray(soft, np.float32), (step, step), (0, 1)), other * 0.3, rng.uniform(0.4, 1)
         )
-    pixels = _lay_ink(pixels, np.roll(mask, (-1, -1), (0, 1)), np.minimum(tone + 170, 255).astype(np.float32), 0.7)
-    return _lay_ink(pixels, np.roll(mask, (1, 1), (0, 1)), tone * np.float32(0.3), 0.7)
+    pixels = lay_ink(pixels, np.roll(mask, (-1, -1), (0, 1)), np.minimum(tone + 170, 255).astype(np.float32), 0.7)
+    return lay_ink(pixels, np.roll(mask, (1, 1), (0, 1)), tone * np.float32(0.3), 0.7)
 
 
 def _intruded(
@@ -216,7 +222,7 @@ def _intruded(
             mask = _placed(other, canvas_hw, top + height - other.shape[0], x)
             gap = round(0.12 * height)
             mask[:, max(0, left - gap) : left + width + gap] = 0
-        pixels = _lay_ink(pixels, mask, tone, 0.9)
+        pixels = lay_ink(pixels, mask, tone, 0.9)
     return pixels
 
 

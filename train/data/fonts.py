@@ -1,13 +1,26 @@
 """Fonts to draw training text with: what a folder holds, less what cannot show plain Latin text.
 
-Nothing is bundled; the fonts come from the machine. What we render with, by Debian package and licence:
+Nothing is bundled; the fonts come from the machine. What we render with, by package of Debian 12 and licence as
+its copyright file says (`fonts-` is left out). `train.data.font_book` sorts them by use.
 
-    fonts-liberation, fonts-lato, fonts-courier-prime, fonts-inconsolata,
-    fonts-noto-core, fonts-noto-mono, fonts-crosextra-carlito               SIL Open Font License 1.1
-    fonts-dejavu-core, fonts-dejavu-extra                                   Bitstream Vera licence and public domain
-    fonts-hack                                                              MIT and Bitstream Vera licence
-    fonts-roboto, fonts-open-sans, fonts-crosextra-caladea                  Apache-2.0
-    fonts-freefont-ttf                                                      GPL-3+ with the font exception
+    SIL Open Font License 1.1: liberation, lato, courier-prime, inconsolata, noto-core, noto-mono, crosextra-carlito,
+        allerta, averia-sans-gwf, averia-serif-gwf, b612, bebas-neue, cabin, cantarell, cmu, comfortaa, comic-neue,
+        dancingscript, dosis, ebgaramond, essays1743, fantasque-sans, firacode, gfs-didot, gfs-neohellenic,
+        gnutypewriter, hermit, inter, junicode, jura, karla, kaushanscript, league-mono, league-spartan, linuxlibertine,
+        lobster, lobstertwo, manrope, monofur, mononoki, mplus, national-park, oldstandard, opendin, oxygen, play,
+        proggy, quattrocento, quicksand, sil-andika, sil-charis, sil-gentium-basic, sora, stix, vollkorn,
+        yanone-kaffeesatz
+    Apache-2.0: roboto, roboto-slab, open-sans, crosextra-caladea, clear-sans, jetbrains-mono
+    MIT: agave, monoid, roadgeek, routed-gothic; with the Bitstream Vera licence: hack
+    BSD: go (3 clauses), spleen (2 clauses)
+    Bitstream Vera licence and public domain: dejavu-core, dejavu-extra
+    Public domain or as free: ocr-a, ocr-b, prociono, tuffy, glasstty
+    GUST Font License (LPPL): lmodern, texgyre
+    ParaType Free Font License: paratype
+    GPL with the font exception: freefont-ttf, adf-accanthis, -baskervald, -berenis, -gillius, -ikarius, -irianis,
+        -libris, -romande, -solothurn, -switzera, -tribun, -universalis, -verana, osifont, tlwg-loma-ttf
+    AGPL-3 with the font exception: urw-base35
+    GPL-3: beteckna
 """
 
 import string

@@ -101,11 +101,11 @@ def scan(rng: np.random.Generator, image: Image, *, stroke_px: float) -> Image:
     sharp = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.float32)
     grey = np.asarray(cv2.GaussianBlur(sharp, (0, 0), max(0.3, rng.uniform(0.2, 0.5) * stroke_px)), np.float32)
     height, width = grey.shape
-    dark, light = np.percentile(grey, (2, 90))
+    dark, light = np.percentile(grey, (0.3, 99.7))
     depth = max(20.0, float(light - dark))
     noise = depth * rng.uniform(0.01, 0.1) * rng.standard_normal((height, width), np.float32)
     noise += depth * rng.uniform(0, 0.08) * smooth_noise(rng, (height, width), (1 + height // 40, 1 + width // 40))
-    threshold = dark + depth * rng.uniform(0.35, 0.7)
+    threshold = dark + depth * rng.uniform(0.45, 0.8)
     steep = pick(rng, (1.5, 4.0, 12.0, 40.0))
     copied = np.clip((grey + noise - threshold) * steep / depth + 0.5, 0, 1)
     if rng.random() < 0.3:

@@ -69,7 +69,7 @@ def black_on_white(rng: np.random.Generator) -> tuple[Levels, Levels]:
     ink = _grey(rng, 0, 70, 8)
     if rng.random() < 0.12:
         ink[rng.integers(3)] += rng.uniform(50, 160)
-    return (ground, ink) if rng.random() < 0.93 else (ink, ground)
+    return (ground, ink) if rng.random() < 0.96 else (ink, ground)
 
 
 def receipt_paper(rng: np.random.Generator) -> tuple[Levels, Levels]:
@@ -203,7 +203,7 @@ KINDS = (
     ),
     LineKind(
         name="plate_us", weight=6, texts=("plate_us",), fonts=("road",), prints=("bold", "plain",
-        "spaced"), colours=plate, grounds=(surfaces.flat, surfaces.gradient, surfaces.scene), height_px=(13, 48),
+        "spaced"), colours=plate, grounds=(surfaces.flat, surfaces.gradient), height_px=(13, 48),
         depth=1.1, rules=0.3, neighbours=0.5, effects=0.2, slant=0.5, narrow=(0.65, 1.0), capitals=True,
     ),
     LineKind(

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from train.data.crops import draw_crop, make_text
 from train.data.font_book import FontBook
 from train.data.line_kinds import KINDS, LineKind
+from train.data.paper import LabelledQuad
+from train.data.scenes import choose_layout, draw_empty, draw_layout
 
 _LINES, _SCENES = 1, 2
 _TRIES = 24
@@ -28,6 +30,24 @@ def draw_line(seed: int, index: int, fonts: FontBook, charset: Sequence[str]) ->
     """
     rng = np.random.default_rng([seed, index, _LINES])
     return draw_line_of(rng, choose_kind(rng), fonts, charset)
+
+
+def draw_scene(seed: int, index: int, fonts: FontBook) -> tuple[NDArray[np.uint8], list[LabelledQuad]]:
+    """Draw a whole picture for the detector.
+
+    Args:
+        seed: Of the whole run.
+        index: Number of the sample, from 0.
+        fonts: What to write with.
+
+    Returns:
+        A picture (H, W, 3) uint8 BGR with sides of 480 to 1120 pixels, and its lines, inside the picture: corners of
+        the ink, clockwise from the text's top left, and what it says. A line with text "" is too small to be read:
+        neither a hit nor a miss there counts.
+    """
+    rng = np.random.default_rng([seed, index, _SCENES])
+    layout = choose_layout(rng)
+    return (draw_empty(rng), []) if layout is None else draw_layout(rng, layout, fonts)
 
 
 def draw_line_of(

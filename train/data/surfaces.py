@@ -105,10 +105,36 @@ def bricks(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) -
     return out
 
 
+def clutter(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) -> Pixels:
+    """Things that are sharp and no text: rods, frames, cables, rings, leaves, stripes; before something blurred."""
+    out = scene(rng, size_hw, colour).copy()
+    height, width = size_hw
+    for _ in range(rng.integers(6, 30)):
+        shade = tuple(float(level) for level in np.clip(colour + rng.normal(0, 70, 3), 0, 255))
+        (x0, y0), (x1, y1) = ((int(x), int(y)) for x, y in rng.uniform(0, 1, (2, 2)) * (width, height))
+        size, thickness = int(rng.uniform(3, 0.2 * height)), int(rng.integers(1, 9))
+        style = rng.integers(5)
+        if style == 0:
+            cv2.line(out, (x0, y0), (x1, y1), shade, 2 * thickness, cv2.LINE_AA)
+        elif style == 1:
+            cv2.rectangle(out, (x0, y0), (x0 + 2 * size, y0 + size), shade, thickness if rng.random() < 0.5 else -1)
+        elif style == 2:
+            cv2.circle(out, (x0, y0), size // 2 + 1, shade, thickness, cv2.LINE_AA)
+        elif style == 3:
+            angle = float(rng.uniform(0, 360))
+            cv2.ellipse(out, (x0, y0), (size, size // 4 + 1), angle, 0, 360, shade, -1, cv2.LINE_AA)
+        else:
+            for stripe in range(int(rng.integers(4, 16))):
+                x = x0 + 3 * thickness * stripe
+                cv2.line(out, (x, y0), (x, y0 + size), shade, max(1, thickness // 2))
+    return out
+
+
 def any_backdrop(rng: np.random.Generator, size_hw: tuple[int, int]) -> Pixels:
     """Something to lie or hang before: a table, a wall, a street out of focus."""
-    colour = np.asarray(rng.uniform(20, 230) + rng.uniform(-40, 40, 3), np.float32)
-    return pick(rng, (scene, scene, bricks, paper, gradient, _texture))(rng, size_hw, np.clip(colour, 5, 250))
+    colour = np.asarray(rng.uniform(35, 240) + rng.uniform(-30, 30, 3), np.float32)
+    grounds = (scene, scene, scene, clutter, clutter, clutter, bricks, gradient, _texture)
+    return pick(rng, grounds)(rng, size_hw, np.clip(colour, 5, 250))
 
 
 def _texture(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) -> Pixels:
