@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.errors import ConfigError
 from train.data.crops import draw_crop, make_text
 from train.data.font_book import FontBook
 from train.data.line_kinds import KINDS, LineKind
@@ -53,14 +54,21 @@ def draw_scene(seed: int, index: int, fonts: FontBook) -> tuple[NDArray[np.uint8
 def draw_line_of(
     rng: np.random.Generator, kind: LineKind, fonts: FontBook, charset: Sequence[str]
 ) -> tuple[NDArray[np.uint8], str]:
-    """Draw a line of one kind; see `draw_line`."""
+    """Draw a line of one kind; see `draw_line`.
+
+    Raises:
+        ConfigError: No font shows the characters of the charset.
+    """
     chars = tuple(charset)
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
+        if attempt == _TRIES // 2:
+            # Every font has these.
+            chars = tuple(char for char in charset if char.isascii()) or chars
         text = make_text(rng, kind, chars)
         image = draw_crop(rng, kind, text, fonts)
         if image is not None:
             return image, text
-    raise ValueError(f"{kind.name}: none of {len(fonts)} fonts shows what was made up {_TRIES} times, at last {text!r}")
+    raise ConfigError(f"{kind.name}: no font of {len(fonts)} shows {text!r}, nor {_TRIES - 1} texts before; add fonts")
 
 
 def choose_kind(rng: np.random.Generator) -> LineKind:
