@@ -23,6 +23,8 @@ _OVERSAMPLED = 1.25
 """Letters are drawn this much larger than they are seen, as a lens would find them."""
 _MAX_CHARS = 84
 _MIN_EM_PX = 12
+_MIN_DOTS_EM_PX = 26
+"""Smaller letters are not printed in dots: nobody could read them, once scanned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def print_text(rng: np.random.Generator, text: str, how: Type) -> Mask:
     """Print a line as a mask."""
     if how.manner == "typewriter":
         mask = ink.typewriter(rng, text, how.path, how.em_px)
-    elif how.manner == "dots" and how.em_px >= 2 * 11:
+    elif how.manner == "dots" and how.em_px >= _MIN_DOTS_EM_PX:
         mask = ink.dot_matrix(rng, text, how.path, how.em_px)
     else:
         stroke = max(1, round(0.02 * how.em_px)) if how.manner == "bold" and how.em_px > 20 else 0
@@ -217,7 +219,7 @@ def _intruded(
             y = top - gap - other.shape[0] if side == "above" else top + height + gap
             mask = _placed(other, canvas_hw, y, left + round(rng.uniform(-0.5, 0.5) * width))
         else:
-            reach = round(height * rng.uniform(0.02, 0.14))
+            reach = round(height * rng.uniform(0.02, 0.08))
             x = reach - other.shape[1] if side == "before" else canvas_hw[1] - reach
             mask = _placed(other, canvas_hw, top + height - other.shape[0], x)
             gap = round(0.12 * height)

@@ -17,7 +17,7 @@ def expose(rng: np.random.Generator, image: Image, *, depth: float) -> Image:
     values = np.arange(256, dtype=np.float32) / 255
     gamma = np.exp(depth * rng.uniform(-0.6, 0.6))
     gain, offset = 1 + depth * rng.uniform(-0.5, 0.3), depth * rng.uniform(-0.15, 0.2)
-    light = 1 + depth * rng.uniform(-0.15, 0.15, 3)
+    light = 1 + depth * rng.uniform(-0.09, 0.09, 3)
     table = to_uint8(255 * (values[:, None] ** gamma * gain * light + offset))
     return np.asarray(cv2.LUT(image, table[:, None, :]), np.uint8)
 

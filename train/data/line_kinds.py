@@ -208,7 +208,7 @@ KINDS = (
     ),
     LineKind(
         name="plate_eu", weight=6, texts=("plate_eu",), fonts=("road",), prints=("bold", "plain",
-        "spaced"), colours=plate, grounds=(surfaces.flat, surfaces.gradient), height_px=(15, 56), depth=1.1, rules=0.5,
+        "spaced"), colours=plate, grounds=(surfaces.flat, surfaces.gradient), height_px=(15, 56), depth=1.1, rules=0.3,
         neighbours=0.2, effects=0.15, slant=0.5, narrow=(0.65, 1.1), capitals=True,
     ),
     LineKind(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +34,16 @@ def draw_line(seed: int, index: int, fonts: FontBook, charset: Sequence[str]) ->
     return draw_line_of(rng, choose_kind(rng), fonts, charset)
 
 
-def draw_scene(seed: int, index: int, fonts: FontBook) -> tuple[NDArray[np.uint8], list[LabelledQuad]]:
+def draw_scene(
+    seed: int, index: int, fonts: FontBook, backdrops: Sequence[Path] = ()
+) -> tuple[NDArray[np.uint8], list[LabelledQuad]]:
     """Draw a whole picture for the detector.
 
     Args:
         seed: Of the whole run.
         index: Number of the sample, from 0.
         fonts: What to write with.
+        backdrops: Pictures without text to put things before; without them all backdrops are made up.
 
     Returns:
         A picture (H, W, 3) uint8 BGR with sides of 480 to 1120 pixels, and its lines, inside the picture: corners of
@@ -48,7 +52,7 @@ def draw_scene(seed: int, index: int, fonts: FontBook) -> tuple[NDArray[np.uint8
     """
     rng = np.random.default_rng([seed, index, _SCENES])
     layout = choose_layout(rng)
-    return (draw_empty(rng), []) if layout is None else draw_layout(rng, layout, fonts)
+    return (draw_empty(rng, backdrops), []) if layout is None else draw_layout(rng, layout, fonts, backdrops)
 
 
 def draw_line_of(

@@ -1,6 +1,7 @@
 """Whole pictures for the detector: sheets lying, hanging or standing somewhere, photographed or scanned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,18 +23,22 @@ LAYOUTS: dict[str, tuple[float, Layout]] = {
 """How often, and what draws the sheets. A scene in twenty has no text."""
 _TEXT_FREE = 0.05
 _DOCUMENTS = frozenset({"receipt", "form", "page"})
-_SEVERAL = {"sign": (2, 10), "sleeve": (1, 5), "plate": (1, 3), "label": (1, 3)}
+_SEVERAL = {"sign": (2, 10), "sleeve": (1, 4), "plate": (1, 3), "label": (1, 3)}
+_FROM_FILES = 0.7
+"""Part of the backdrops that comes from files, where there are any."""
 _LEGIBLE_PX = 6.0
 """Lower lines are left in the picture, and told without their text: neither a hit nor a miss."""
 
 
-def draw_layout(rng: np.random.Generator, name: str, fonts: FontBook) -> tuple[NDArray[np.uint8], list[LabelledQuad]]:
+def draw_layout(
+    rng: np.random.Generator, name: str, fonts: FontBook, backdrops: Sequence[Path] = ()
+) -> tuple[NDArray[np.uint8], list[LabelledQuad]]:
     """Draw a scene with sheets of one layout; see `samples.draw_scene`."""
     layout = LAYOUTS[name][1]
     size_hw = (int(rng.integers(480, 1121)), int(rng.integers(480, 1121)))
     if name in _DOCUMENTS and rng.random() < 0.5:
         return _scanned(rng, layout(rng, fonts, size_hw))
-    scene = surfaces.any_backdrop(rng, size_hw)
+    scene = _backdrop(rng, size_hw, backdrops)
     lines: list[LabelledQuad] = []
     taken: list[NDArray[np.float64]] = []
     low, high = _SEVERAL.get(name, (1, 2))
@@ -53,10 +58,10 @@ def draw_layout(rng: np.random.Generator, name: str, fonts: FontBook) -> tuple[N
     return taken_picture, [line if _height(line) >= _LEGIBLE_PX else LabelledQuad(line.quad, "") for line in lines]
 
 
-def draw_empty(rng: np.random.Generator) -> NDArray[np.uint8]:
+def draw_empty(rng: np.random.Generator, backdrops: Sequence[Path] = ()) -> NDArray[np.uint8]:
     """A scene without text: a backdrop full of edges."""
-    scene = surfaces.any_backdrop(rng, (int(rng.integers(480, 1121)), int(rng.integers(480, 1121))))
-    return lens.photograph(rng, scene, text_px=14)
+    size_hw = (int(rng.integers(480, 1121)), int(rng.integers(480, 1121)))
+    return lens.photograph(rng, _backdrop(rng, size_hw, backdrops), text_px=14)
 
 
 def choose_layout(rng: np.random.Generator) -> str | None:
@@ -66,6 +71,12 @@ def choose_layout(rng: np.random.Generator) -> str | None:
     weights = np.array([weight for weight, _ in LAYOUTS.values()])
     place = int(np.searchsorted(np.cumsum(weights) / weights.sum(), rng.random(), side="right"))
     return tuple(LAYOUTS)[place]
+
+
+def _backdrop(rng: np.random.Generator, size_hw: tuple[int, int], files: Sequence[Path]) -> NDArray[np.uint8]:
+    if files and rng.random() < _FROM_FILES:
+        return surfaces.photo(rng, size_hw, files)
+    return surfaces.any_backdrop(rng, size_hw)
 
 
 def _scanned(rng: np.random.Generator, sheet: Sheet) -> tuple[NDArray[np.uint8], list[LabelledQuad]]:
@@ -97,7 +108,12 @@ def _sheet_size(rng: np.random.Generator, name: str, scene_hw: tuple[int, int]) 
         return int(height * part), int(width * rng.uniform(0.35, 0.8))
     if name in _DOCUMENTS | {"screen"}:
         return int(height * part), int(width * rng.uniform(0.75, 1.0))
-    wide = {"card": rng.uniform(0.6, 0.98), "plate": rng.uniform(0.12, 0.5), "panel": rng.uniform(0.5, 0.95)}
+    wide = {
+        "sleeve": rng.uniform(0.25, 0.9),
+        "card": rng.uniform(0.6, 0.98),
+        "plate": rng.uniform(0.12, 0.5),
+        "panel": rng.uniform(0.5, 0.95),
+    }
     across = int(width * wide.get(name, rng.uniform(0.14, 0.7)))
     flat = {"sleeve": rng.uniform(0.2, 0.4), "label": rng.uniform(0.4, 1.0), "panel": rng.uniform(0.4, 0.7)}
     return max(24, int(min(across * flat.get(name, rng.uniform(0.2, 1.2)), 0.9 * height))), max(48, across)

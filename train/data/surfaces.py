@@ -1,15 +1,25 @@
 """What text stands on: papers, metal, plastic, displays, and scenes to put things into. (H, W, 3) uint8 BGR."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.errors import ConfigError
 from train.data.camera import smooth_noise, texture, to_uint8
 from train.data.chance import pick
 
 Pixels = NDArray[np.uint8]
 Levels = NDArray[np.float32]
 """Blue, green, red, (3,) in 0..255."""
+
+
+def kindred(rng: np.random.Generator, colour: Levels, light: float, hue: float) -> Levels:
+    """A colour that may stand beside another: lighter or darker, a little of another hue, seldom a strong one."""
+    shift = rng.normal(0, light) + rng.normal(0, hue if rng.random() < 0.9 else 4 * hue, 3)
+    return np.asarray(np.clip(colour + shift, 0, 255), np.float32)
 
 
 def flat(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) -> Pixels:
@@ -30,7 +40,7 @@ def paper(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) ->
 def gradient(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) -> Pixels:
     """A colour that changes evenly into a related one, as on plates, screens and posters."""
     height, width = size_hw
-    other = np.clip(colour + rng.uniform(-60, 60, 3), 0, 255)
+    other = kindred(rng, colour, 35, 14)
     ramp = np.linspace(0, 1, height)[:, None] if rng.random() < 0.7 else np.linspace(0, 1, width)[None]
     part = np.broadcast_to(ramp, size_hw)[..., None]
     return to_uint8(colour * (1 - part) + other * part)
@@ -76,7 +86,7 @@ def scene(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) ->
     small_hw = (max(8, height // scale), max(8, width // scale))
     out = texture(rng, small_hw, tuple(int(level) for level in colour)).copy()  # type: ignore[arg-type]
     for _ in range(rng.integers(4, 16)):
-        shade = tuple(float(level) for level in np.clip(colour + rng.normal(0, 60, 3), 0, 255))
+        shade = tuple(float(level) for level in kindred(rng, colour, 55, 16))
         centre = rng.uniform(0, small_hw[::-1])
         spread = rng.uniform(0.05, 0.5, 2) * small_hw[::-1]
         if rng.random() < 0.6:
@@ -110,7 +120,7 @@ def clutter(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) 
     out = scene(rng, size_hw, colour).copy()
     height, width = size_hw
     for _ in range(rng.integers(6, 30)):
-        shade = tuple(float(level) for level in np.clip(colour + rng.normal(0, 70, 3), 0, 255))
+        shade = tuple(float(level) for level in kindred(rng, colour, 60, 20))
         (x0, y0), (x1, y1) = ((int(x), int(y)) for x, y in rng.uniform(0, 1, (2, 2)) * (width, height))
         size, thickness = int(rng.uniform(3, 0.2 * height)), int(rng.integers(1, 9))
         style = rng.integers(5)
@@ -132,9 +142,26 @@ def clutter(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) 
 
 def any_backdrop(rng: np.random.Generator, size_hw: tuple[int, int]) -> Pixels:
     """Something to lie or hang before: a table, a wall, a street out of focus."""
-    colour = np.asarray(rng.uniform(35, 240) + rng.uniform(-30, 30, 3), np.float32)
+    colour = np.asarray(rng.uniform(35, 240) + rng.normal(0, 14, 3), np.float32)
     grounds = (scene, scene, scene, clutter, clutter, clutter, bricks, gradient, _texture)
     return pick(rng, grounds)(rng, size_hw, np.clip(colour, 5, 250))
+
+
+def photo(rng: np.random.Generator, size_hw: tuple[int, int], files: Sequence[Path]) -> Pixels:
+    """A part of a picture without text, chosen from files.
+
+    Raises:
+        ConfigError: The file cannot be read as a picture.
+    """
+    path = pick(rng, files)
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ConfigError(f"{path}: cannot be read as a picture; leave it out of the backdrops")
+    scale = max(size_hw[0] / image.shape[0], size_hw[1] / image.shape[1]) * rng.uniform(1.0, 1.6)
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    image = cv2.copyMakeBorder(image, 0, 2, 0, 2, cv2.BORDER_REPLICATE)
+    top, left = (int(rng.integers(have - need + 1)) for have, need in zip(image.shape[:2], size_hw, strict=True))
+    return np.array(image[top : top + size_hw[0], left : left + size_hw[1]], np.uint8)
 
 
 def _texture(rng: np.random.Generator, size_hw: tuple[int, int], colour: Levels) -> Pixels:

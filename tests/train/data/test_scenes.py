@@ -1,13 +1,16 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from edge_ocr.errors import ConfigError
 from train.data.documents import BY_NAME
 from train.data.font_book import FontBook
 from train.data.samples import draw_scene
 from train.data.scenes import LAYOUTS, draw_empty, draw_layout
 from train.data.sheet import Sheet
+from train.data.surfaces import photo
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,19 @@ def test_a_scene_is_the_same_wherever_it_is_drawn(book: FontBook) -> None:
 
 def test_an_empty_scene_is_a_picture() -> None:
     assert draw_empty(np.random.default_rng(1)).ndim == 3
+
+
+def test_backdrops_may_come_from_files(book: FontBook, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    cv2.imwrite(str(path), np.full((30, 50, 3), (0, 0, 200), np.uint8))
+    means = [draw_layout(np.random.default_rng(seed), "sleeve", book, [path])[0].mean(axis=(0, 1)) for seed in range(4)]
+    assert sum(red > 1.5 * blue for blue, _, red in means) >= 1
+
+
+def test_a_backdrop_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_text("no picture")
+    with pytest.raises(ConfigError, match=r"x\.jpg: cannot be read"):
+        photo(np.random.default_rng(1), (8, 8), [tmp_path / "x.jpg"])
 
 
 def test_a_sheet_prints_only_where_there_is_room(book: FontBook) -> None:
