@@ -78,7 +78,10 @@ class BatchAugment:
         corner = shifts_N422[:, :, :, None, None]
         upper = corner[:, 0, 0] * (1 - x) + corner[:, 0, 1] * x
         lower = corner[:, 1, 0] * (1 - x) + corner[:, 1, 1] * x
-        return F.grid_sample(images, grid + (upper * (1 - y) + lower * y) * 2 / size, "bilinear", "border", False)
+        moved = grid + (upper * (1 - y) + lower * y) * 2 / size
+        # A picture repeats its own edge, not the padding beyond.
+        moved = torch.minimum(moved, (2 * parts - 1 - 1 / size)[:, None, None])
+        return F.grid_sample(images, moved, "bilinear", "border", align_corners=False)
 
     def _blurred(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Gaussian blur, longer along one chance direction: defocus and shake in one."""

@@ -39,6 +39,14 @@ def test_padding_keeps_its_value() -> None:
     assert not torch.equal(spoilt[..., :30], clean[..., :30])
 
 
+def test_geometry_does_not_pull_padding_into_a_picture() -> None:
+    clean = torch.full((4, 3, 20, 45), 0.25)
+    clean[..., 30:] = 1.0
+    only_geometry = BatchAugment(shift_px=6, blur_px=0, contrast=0, noise=0, coarsest_jpeg=100, probability=1.0)
+    spoilt = only_geometry(clean, torch.Generator().manual_seed(1), torch.tensor([[20, 30]] * 4))
+    assert torch.allclose(spoilt, clean, atol=1e-4)
+
+
 def test_an_empty_batch_stays_empty() -> None:
     assert BatchAugment()(torch.zeros(0, 3, 8, 8), torch.Generator()).shape == (0, 3, 8, 8)
 
