@@ -44,8 +44,9 @@ class Reader:
         self.pack: Pack = load_pack(pack)
         self.profile = profile if isinstance(profile, DeviceProfile) else load_profile(profile)
         usable = host_cpu().usable_threads
-        self._threads = usable if self.profile.threads == "auto" else self.profile.threads
-        self._streams = self._threads if self.profile.streams == "auto" else self.profile.streams
+        # A profile's number is for its device; more threads than the quota allows are throttled together.
+        self._threads = usable if self.profile.threads == "auto" else min(self.profile.threads, usable)
+        self._streams = self._threads if self.profile.streams == "auto" else min(self.profile.streams, self._threads)
         cv2.setNumThreads(self._threads)
         engine = _make_engine(self.profile, self._threads)
         manifest, choices = self.pack.manifest, self.profile.precision

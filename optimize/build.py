@@ -1,6 +1,5 @@
 """Build a pack: networks in, a folder with their files, charset and manifest out."""
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -108,7 +107,8 @@ def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation |
         manifest = _fill(ingredients, folder, quantisation)
         load_pack(folder)
         if out.exists():
-            shutil.rmtree(out)
+            # Moved away, not removed: whatever stops us here, the old pack or the new one is whole.
+            out.rename(Path(temporary) / "old")
         folder.rename(out)
     return manifest
 

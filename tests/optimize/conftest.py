@@ -2,24 +2,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import ImageFont
 
 import optimize  # noqa: F401  (before any test imports OpenVINO: its telemetry is off from here on)
+from tests.torch_fixtures import fixed_seed, one_torch_thread
 
-
-@pytest.fixture(autouse=True)
-def fixed_seed() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """On tensors this small, threads mostly wait for each other."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+__all__ = ["fixed_seed", "font_folder", "no_model_cache", "one_torch_thread", "published"]
 
 
 @pytest.fixture(scope="session", autouse=True)

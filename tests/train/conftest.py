@@ -1,23 +1,11 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import ImageFont
 
+from tests.torch_fixtures import fixed_seed, one_torch_thread
 
-@pytest.fixture(autouse=True)
-def fixed_seed() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """On tensors this small, threads mostly wait for each other: 5 times the CPU time on a shared machine."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+__all__ = ["fixed_seed", "font_folder", "one_torch_thread"]
 
 
 @pytest.fixture(scope="session")
