@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 def _latin(args: argparse.Namespace) -> None:
     from optimize.latin import latin_ingredients
 
-    _build(latin_ingredients(args.published), args)
+    _build(latin_ingredients(args.published, fonts=args.fonts), args)
 
 
 def _cuda(args: argparse.Namespace) -> None:

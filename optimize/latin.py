@@ -7,20 +7,29 @@ from edge_ocr.charset import Charset
 from edge_ocr.detection import DetectorThresholds, ScaleRule
 from edge_ocr.pack import DetectorSpec, Files, OrientationSpec, Origin, RecognizerSpec
 from optimize.build import CENTRED, IMAGENET, Ingredients
+from optimize.equalize import equalize, normalized
 from optimize.formats import IR, NetworkFormat
+from optimize.quantize import detector_inputs
+from optimize.rendered import CALIBRATION_SEED, rendered_pages
+from optimize.rewrite import SubpixelDetector
+from train.nets.db import DBDetector
 from train.pretrained import WHEEL, PublishedModels, restrict_charset
 
 EXTRA_CHARACTERS = "£¥€°§®éèüòóúíáāēÉ"
 """Beyond printable ASCII: what the published head can read of Western European letters and signs. More letters come
 with training."""
 
+SCALE = ScaleRule(limit_side="max", limit_px=1280, max_megapixels=0.95)
+N_EQUALIZED = 6
+"""Rendered pages whose activations say how loud the detector's channels are: more change no factor by 10 %."""
 
-def latin_ingredients(published: Path, *, form: NetworkFormat = IR) -> Ingredients:
+def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path | None = None) -> Ingredients:
     """What the default pack is made of.
 
     Args:
         published: The wheel rapidocr-onnxruntime 1.2.13, or a folder with its ONNX files.
         form: What the networks are written as.
+        fonts: Folder of fonts for the pages that the detector is equalised on; None for the system's.
 
     Raises:
         ModelError: the files are not there.
@@ -33,6 +42,11 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR) -> Ingredien
     def recognizer() -> Any:
         return form.convert(restrict_charset(full, characters, keep), "recognizer")
 
+    def detector() -> Any:
+        # TensorRT has fast transposed convolutions, and quantises by its own rules.
+        trained = models.detector()
+        return form.convert(_ready_for_int8(trained, fonts) if form is IR else trained, "detector")
+
     return Ingredients(
         name="latin",
         version="1",
@@ -44,11 +58,11 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR) -> Ingredien
         ),
         charset=Charset(keep),
         form=form,
-        detector=lambda: form.convert(models.detector(), "detector"),
+        detector=detector,
         detector_spec=DetectorSpec(
             files=Files(fp=f"detector.fp{form.suffix}"),
             normalization=IMAGENET,
-            scale=ScaleRule(limit_side="max", limit_px=1280, max_megapixels=0.95),
+            scale=SCALE,
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=2.0, dilate=True),
         ),
         recognizer=recognizer,
@@ -65,3 +79,11 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR) -> Ingredien
             files=Files(fp=f"orientation.fp{form.suffix}"), normalization=CENTRED, height=48, width=192
         ),
     ).with_int8()
+
+
+def _ready_for_int8(trained: DBDetector, fonts: Path | None) -> SubpixelDetector:
+    """The same function in the form that is fast and that INT8 costs little."""
+    detector = SubpixelDetector(trained)
+    pages = detector_inputs(rendered_pages(N_EQUALIZED, CALIBRATION_SEED, fonts), SCALE)
+    equalize(detector, [normalized(page, IMAGENET) for page in pages])
+    return detector
