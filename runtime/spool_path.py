@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge_ocr.errors import ConfigError
 from runtime.config import KioskConfig
+from runtime.set_aside import log_of
 from runtime.spool import Spool
 
 MIB = 2**20
@@ -51,7 +52,7 @@ def check_spool(config: KioskConfig) -> str:
         raise ConfigError(f"spool.path: {path} cannot be a file there; name another")
     if not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"spool.path: {path} cannot be written by us; allow it, or name a file in a folder of ours")
-    size = path.stat().st_size if path.exists() else 0
+    size = sum(part.stat().st_size for part in (path, log_of(path)) if part.exists())
     free = shutil.disk_usage(folder).free
     if size + free < bound:
         raise ConfigError(

@@ -12,8 +12,13 @@ import pytest
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
 from runtime import set_aside, spool_file, spool_open, spool_state
+from runtime.broker import EmbeddedBroker
+from runtime.config import MqttConfig
+from runtime.mqtt import Presence, Publisher
+from runtime.mqtt_session import MqttVersion
 from runtime.outbox import About, Message, OutboxCounts
 from runtime.spool import MAX_HELD, Spool
+from tests.runtime.mqtt_tools import wait_until
 
 TOPIC = "edge-ocr/node/cam0/events"
 MIB = 2**20
@@ -461,6 +466,25 @@ def test_text_that_is_not_utf_8_is_damage(reopen: Reopen, caplog: pytest.LogCapt
     assert seqs(subject) == []
     assert subject.counts().dropped == {"damaged": 1}
     assert "set aside as" in messages_of(caplog)[0]
+
+
+def test_an_event_that_its_disk_has_damaged_holds_up_no_other(reopen: Reopen) -> None:
+    subject = reopen()
+    subject.put(Message(TOPIC, b"\xff no JSON", 0.0), message(2, kind="end"))
+    with EmbeddedBroker() as broker:
+        publisher = Publisher(
+            MqttConfig(url=broker.url),
+            subject,
+            Presence(topic="s", online=b"on", offline=b"off", stopped=b"stopped", boot_id="b"),
+            client_id="n",
+            version=MqttVersion.V311,
+        )
+        publisher.start()
+        try:
+            wait_until(lambda: subject.counts().pending == 0)
+        finally:
+            publisher.stop()
+    assert subject.counts() == OutboxCounts(pending=0, sent=1, dropped={"damaged": 1})
 
 
 def test_a_folder_that_is_gone_stops_nothing(reopen: Reopen, path: Path) -> None:

@@ -46,6 +46,9 @@ def test_a_check_makes_nothing_and_tells_size_and_room(tmp_path: Path) -> None:
     found = check_spool(config(path=str(tmp_path / "new" / "s.db"), max_mb=4))
     assert found.startswith(f"{tmp_path}/new/s.db: 0.0 of at most 4 MiB, ")
     assert list(tmp_path.iterdir()) == []
+    for name in ("s.db", "s.db-wal"):
+        (tmp_path / name).write_bytes(bytes(2**20))
+    assert "s.db: 2.0 of at most 4 MiB, " in check_spool(config(path=str(tmp_path / "s.db"), max_mb=4))
 
 
 def test_a_check_fails_without_room_or_where_no_file_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
