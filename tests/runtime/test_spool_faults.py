@@ -275,8 +275,8 @@ def test_with_a_full_disk_and_no_broker_what_is_dropped_is_counted(
         counts = subject.metrics()
     numbers = [seq for _, _, seq in events]
     assert numbers == sorted(numbers)
-    # Those it sent before the subscriber was there are missing; those dropped on their way arrived all the same.
-    assert 0 < len(numbers) <= counts.outbox.sent + WINDOW
+    # Those sent before the subscriber was there are missing; some that had to make room while on their way arrived.
+    assert 0 < len(numbers) <= counts.outbox.sent + counts.outbox.dropped["unspooled"]
     accounted = counts.outbox.sent + counts.outbox.pending + counts.outbox.dropped["unspooled"]
     assert accounted == counts.cameras["cam0"].events
 
