@@ -16,6 +16,9 @@ from edge_ocr.geometry import Quad, clip_quad, is_vertical, quad_size, reading_o
 OVERLAP_PX = 64
 """How far neighbouring tiles overlap, in detector pixels: more than the detector's view of a letter."""
 
+SQUEEZE = 0.95
+"""An image may be shown at this part of its scale to fit a smaller size: up to a quarter less work, smaller letters."""
+
 Size = tuple[int, int]
 """(height, width) of a detector input."""
 
@@ -126,8 +129,8 @@ class LineFinder:
 def plan_tiles(height: int, width: int, rule: ScaleRule, sizes: Sequence[Size]) -> TilePlan:
     """Choose the scale and the static sizes for an image.
 
-    One tile of the smallest size that holds the scaled image; where none does, overlapping tiles of the size that
-    needs the least area.
+    One tile of the smallest size that holds the scaled image, shrunk a little further (`SQUEEZE`) where that lets it
+    fit; where none does, overlapping tiles of the size that needs the least area.
 
     Args:
         height: Rows of the image, at least 1.
@@ -136,11 +139,9 @@ def plan_tiles(height: int, width: int, rule: ScaleRule, sizes: Sequence[Size]) 
         sizes: Static (height, width) that the detector is compiled for; at least one.
     """
     scale = rule.scale(height, width)
-    scaled = (max(1, round(height * scale)), max(1, round(width * scale)))
-    plans = [_tile_with(scaled, size) for size in sizes]
+    plans = [_plan_with(height, width, scale, size) for size in sizes]
     # One tile first, even where two smaller ones are a little less area: a seam costs accuracy.
-    best = min(plans, key=lambda tiles: (len(tiles) > 1, sum(tile.size[0] * tile.size[1] for tile in tiles)))
-    return TilePlan(scaled, best)
+    return min(plans, key=lambda plan: (len(plan.tiles) > 1, sum(math.prod(tile.size) for tile in plan.tiles)))
 
 
 def tile_tensors(image: NDArray[np.uint8], plan: TilePlan) -> list[NDArray[np.uint8]]:
@@ -213,7 +214,10 @@ def map_to_quads(
         centre, size, angle_deg = cv2.minAreaRect(contour)
         if min(size) < thresholds.min_side_px:
             continue
-        if _mean_inside(prob_map, rect_to_quad(centre, size, angle_deg)) < thresholds.box * 255:
+        if (
+            _mean_inside(prob_map, np.asarray(cv2.boxPoints((centre, size, angle_deg)), dtype=np.float32))
+            < thresholds.box * 255
+        ):
             continue
         grow = size[0] * size[1] * thresholds.unclip / (2 * (size[0] + size[1]))
         if min(size) + 2 * grow < thresholds.min_side_px + 2:
@@ -224,9 +228,14 @@ def map_to_quads(
     return quads
 
 
-def _tile_with(scaled: Size, size: Size) -> tuple[Tile, ...]:
+def _plan_with(height: int, width: int, scale: float, size: Size) -> TilePlan:
+    """An image of that scale shown in tiles of one size."""
+    fits = min(size[0] / height, size[1] / width)
+    if scale * SQUEEZE <= fits < scale:
+        scale = fits
+    scaled = (max(1, round(height * scale)), max(1, round(width * scale)))
     rows, columns = (_tile_starts(length, side) for length, side in zip(scaled, size, strict=True))
-    return tuple(Tile(y, x, size) for y in rows for x in columns)
+    return TilePlan(scaled, tuple(Tile(y, x, size) for y in rows for x in columns))
 
 
 def _tile_starts(length: int, side: int) -> list[int]:
@@ -238,11 +247,12 @@ def _tile_starts(length: int, side: int) -> list[int]:
     return [round(i * (length - side) / (n - 1)) for i in range(n)]
 
 
-def _mean_inside(prob_map: NDArray[np.uint8], quad: Quad) -> float:
-    """Mean of the map inside a quad, in [0, 255]."""
+def _mean_inside(prob_map: NDArray[np.uint8], corners: NDArray[np.float32]) -> float:
+    """Mean of the map inside a rectangle, its (4, 2) corners in turn, in [0, 255]."""
     height, width = prob_map.shape
-    x0, y0 = np.clip(np.floor(quad.min(axis=0)).astype(int), 0, (width - 1, height - 1))
-    x1, y1 = np.clip(np.ceil(quad.max(axis=0)).astype(int), 0, (width - 1, height - 1))
+    xs, ys = corners[:, 0].tolist(), corners[:, 1].tolist()
+    x0, x1 = max(math.floor(min(xs)), 0), min(math.ceil(max(xs)), width - 1)
+    y0, y1 = max(math.floor(min(ys)), 0), min(math.ceil(max(ys)), height - 1)
     mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), dtype=np.uint8)
-    cv2.fillConvexPoly(mask, (quad - (x0, y0)).astype(np.int32), 1)
-    return float(cv2.mean(prob_map[y0 : y1 + 1, x0 : x1 + 1], mask)[0])
+    cv2.fillConvexPoly(mask, (corners - (x0, y0)).astype(np.int32), 1)
+    return cv2.mean(prob_map[y0 : y1 + 1, x0 : x1 + 1], mask)[0]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,7 +136,7 @@ class Reader:
         clock = _StageClock()
         with clock.stage("total"):
             with clock.stage("crop"):
-                crops = [self._cut(pixels, quad) for quad in quads]
+                crops = list(self._workers.map(partial(self._cut, pixels), quads))
             with clock.stage("recognize"):
                 readings = self._read_crops(crops, allowed, clock)
             with clock.stage("orient"):
@@ -239,7 +240,8 @@ class Reader:
         if self._judge is None:
             return quads, readings
         doubtful = [i for i, timed in enumerate(readings) if timed.reading.score < RETRY_BELOW]
-        turned = {i: quads[i][[2, 3, 0, 1]] for i in doubtful if self._judge.is_upside_down(crops[i])}
+        judged = self._workers.map(self._judge.is_upside_down, [crops[i] for i in doubtful])
+        turned = {i: quads[i][[2, 3, 0, 1]] for i, is_turned in zip(doubtful, judged, strict=True) if is_turned}
         crops = [self._cut(pixels, quad) for quad in turned.values()]
         again = self._read_crops(crops, [allowed[i] for i in turned], clock)
         quads, readings = list(quads), list(readings)

@@ -99,13 +99,27 @@ def test_a_large_image_is_scaled_before_it_is_planned() -> None:
 
 
 @pytest.mark.parametrize(
+    ("height", "width", "scaled", "size"),
+    [
+        pytest.param(961, 961, (960, 960), (960, 960), id="to fit at all"),
+        pytest.param(500, 560, (486, 544), (544, 544), id="to fit a smaller size"),
+        pytest.param(500, 544, (500, 544), (544, 544), id="not where it fits"),
+        pytest.param(500, 580, (500, 580), (960, 960), id="not by more than a little"),
+    ],
+)
+def test_an_image_is_shrunk_a_little_to_fit(height: int, width: int, scaled: Size, size: Size) -> None:
+    plan = plan_tiles(height, width, ScaleRule(limit_px=100_000, max_megapixels=100.0), ((544, 544), (960, 960)))
+    assert (plan.scaled, [tile.size for tile in plan.tiles]) == (scaled, [size])
+
+
+@pytest.mark.parametrize(
     ("height", "width", "sizes"),
     [
         pytest.param(40, 12_000, SIZES, id="a strip"),
         pytest.param(12_000, 40, SIZES, id="a column"),
         pytest.param(1, 30_000, SIZES, id="a strip one pixel high"),
         pytest.param(1500, 1700, SIZES, id="a page larger than every size"),
-        pytest.param(961, 961, ((960, 960),), id="one pixel too large"),
+        pytest.param(1011, 1011, ((960, 960),), id="more too large than it is shrunk"),
         pytest.param(500, 700, ((64, 64),), id="a size as small as the usual overlap"),
         pytest.param(100, 70, ((32, 32),), id="the smallest size"),
     ],
