@@ -127,8 +127,8 @@ def _producer(layer: nn.Module) -> _Producer:
     """A layer of the pyramid: a convolution, in PP-OCRv3's with x + SE(x) behind it."""
     if isinstance(layer, nn.Conv2d):
         return _Producer(layer)
-    gates = [module for module in layer.modules() if isinstance(module, SqueezeExcite)]
-    return _Producer(_convolution(layer), *gates)
+    gate = next((module for module in layer.modules() if isinstance(module, SqueezeExcite)), None)
+    return _Producer(_convolution(layer), gate)
 
 
 def _convolution(part: nn.Module) -> nn.Conv2d:

@@ -23,6 +23,7 @@ SCALE = ScaleRule(limit_side="max", limit_px=1280, max_megapixels=0.95)
 N_EQUALIZED = 6
 """Rendered pages whose activations say how loud the detector's channels are: more change no factor by 10 %."""
 
+
 def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path | None = None) -> Ingredients:
     """What the default pack is made of.
 

@@ -15,7 +15,7 @@ from runtime import set_aside, spool_file, spool_open, spool_state
 from runtime.broker import EmbeddedBroker
 from runtime.config import MqttConfig
 from runtime.mqtt import Presence, Publisher
-from runtime.mqtt_session import MqttVersion
+from runtime.mqtt_messages import MqttVersion
 from runtime.outbox import About, Message, OutboxCounts
 from runtime.spool import MAX_HELD, Spool
 from tests.runtime.mqtt_tools import wait_until
