@@ -142,5 +142,5 @@ def test_characters_that_the_head_lacks_are_refused(published: Path, tmp_path: P
 def test_metadata_that_does_not_fit_the_head_is_refused(published: Path, tmp_path: Path) -> None:
     onnx.save(onnx_recognizer(characters="a\nb\n"), published / "models" / RECOGNIZER)
     ingredients = imported_ingredients(find_onnx(published, "v3", tmp_path), "toy", None)
-    with pytest.raises(ModelError, match="recogniser has 5 classes, the charset needs 4"):
+    with pytest.raises(ModelError, match="charset has 3 characters, the recogniser's head 5 classes"):
         build_pack(ingredients, tmp_path / "pack", None)
