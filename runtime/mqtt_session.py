@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -98,12 +99,12 @@ class Session:
         if tls is not None:
             self._client.tls_set_context(tls)
         self._client.will_set(will.topic, will.payload, will.qos, will.retain, self._will_properties(will))
-        self._client.on_connect = self._on_connect
-        self._client.on_publish = self._on_publish
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_fault = self._on_fault
+        self._client.on_connect = weakly(self._on_connect)
+        self._client.on_publish = weakly(self._on_publish)
+        self._client.on_subscribe = weakly(self._on_subscribe)
+        self._client.on_message = weakly(self._on_message)
+        self._client.on_disconnect = weakly(self._on_disconnect)
+        self._client.on_fault = weakly(self._on_fault)
 
     def open(self) -> None:
         """Connect; `Accepted`, `Refused` or `Closed` tells how it went.
@@ -250,6 +251,22 @@ class _Client(paho.Client):
             super()._thread_main()
         except Exception as error:
             self.on_fault(error)
+
+
+def weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """A method that does not keep its object alive; when that is gone, nothing happens.
+
+    A client that held its session, which holds the client, would keep the sockets of every ended connection open until
+    the garbage collector comes by; in a process with much in it, that is hardly ever.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Any) -> None:
+        found = reference()
+        if found is not None:
+            found(*args)
+
+    return call
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext | None:

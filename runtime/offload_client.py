@@ -21,7 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from runtime.config import MqttConfig
-from runtime.mqtt_session import CONNECT_TIMEOUT_S, KEEPALIVE_S
+from runtime.mqtt_session import CONNECT_TIMEOUT_S, KEEPALIVE_S, weakly
 
 logger = logging.getLogger(__name__)
 
@@ -141,12 +141,12 @@ class LinkClient:
         if will is not None:
             properties = _properties(will, PacketTypes.WILLMESSAGE)
             self._client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_publish = self._on_publish
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._deliver
-        self._client.on_fault = self._on_fault
+        self._client.on_connect = weakly(self._on_connect)
+        self._client.on_subscribe = weakly(self._on_subscribe)
+        self._client.on_publish = weakly(self._on_publish)
+        self._client.on_disconnect = weakly(self._on_disconnect)
+        self._client.on_message = weakly(self._deliver)
+        self._client.on_fault = weakly(self._on_fault)
 
     def open(self) -> None:
         """Connect; `Accepted`, `Refused` or `Closed` tells how it went.

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 5.0
 """For the broker's answers to CONNECT and SUBSCRIBE."""
+OLDER_AFTER = 2
+"""So many times a broker has to answer MQTT 3.1.1 where it is silent in 5, to count as one that does not speak 5."""
 OTHER_BROKERS = "use mosquitto 2, EMQX or HiveMQ"
 
 
@@ -90,6 +92,8 @@ class Link:
         self._stop_by_s = 0.0
         self._state = ""
         self._refusal = ""
+        self._n_older = 0
+        """Attempts in a row to which the broker was silent in MQTT 5, and answered in 3.1.1."""
         self.connects = 0
         """Times the broker accepted the connection and the subscription."""
         self.is_heard = True
@@ -174,6 +178,7 @@ class Link:
         answer = client.next_signal(ANSWER_TIMEOUT_S)
         match answer:
             case Accepted():
+                self._n_older = 0
                 return True
             case Refused(wrong_version=False):
                 self._say(f"the broker refused the connection: {answer.reason}")
@@ -184,8 +189,14 @@ class Link:
         return False
 
     def _misunderstood(self, answer: Signal | None) -> None:
-        """It refused MQTT 5, hung up on it or did not answer: give up if it speaks MQTT 3.1.1."""
-        if isinstance(answer, Refused) or self._speaks_311():
+        """It refused MQTT 5, hung up on it or did not answer: give up if it speaks MQTT 3.1.1 only.
+
+        Silence alone says little: a broker that goes on after it was frozen answers the next attempt, whatever its
+        version. So it has to be silent to the one and answer to the other more than once, and never to have spoken 5.
+        """
+        is_older = not self.connects and not isinstance(answer, Refused) and self._speaks_311()
+        self._n_older = self._n_older + 1 if is_older else 0
+        if isinstance(answer, Refused) or self._n_older >= OLDER_AFTER:
             self._give_up(f"does not speak MQTT 5, which frames for workers need; {OTHER_BROKERS}")
         else:
             self._say("the broker accepts the connection but does not answer in MQTT")

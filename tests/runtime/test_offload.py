@@ -28,7 +28,7 @@ from runtime.remote_check import check_workers
 from runtime.remote_reader import RemoteReader
 from runtime.worker import Worker, WorkerConfig
 from tests.runtime.mosquitto import Mosquitto, needs_mosquitto
-from tests.runtime.mqtt_tools import ACCEPT_311, Script, ScriptedBroker, Subscriber, wait_until
+from tests.runtime.mqtt_tools import ACCEPT_5, ACCEPT_311, Script, ScriptedBroker, Subscriber, wait_until
 from tests.runtime.offload_tools import (
     CodeReader,
     WorkerProcess,
@@ -317,6 +317,22 @@ def test_a_broker_without_mqtt_5_ends_worker_and_run_with_one_line(
         source = FakeSource([1] * 5, ends=False)
         with pytest.raises(PublishError, match=reason):
             Appliance(config, RemoteReader(config), open_capture=captures(cam0=source)).run()
+
+
+def test_a_broker_that_was_frozen_for_a_moment_is_not_one_without_mqtt_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offload_link, "ANSWER_TIMEOUT_S", 0.3)
+    silences = iter([b""])  # the first CONNECT comes while it is frozen, the next in 3.1.1 when it goes on
+    script = Script(answer=lambda level: next(silences, ACCEPT_5) if level == 5 else ACCEPT_311)
+    given_up: list[PublishError] = []
+    with ScriptedBroker(script) as broker:
+        link = offload_link.Link(
+            MqttConfig(url=f"mqtt://127.0.0.1:{broker.port}"), client_id="c", topic_filter="t",
+            on_message=lambda delivery: None, on_give_up=given_up.append, backoff=Backoff(lambda: 0.02),
+        )  # fmt: skip
+        link.start()
+        wait_until(lambda: len(broker.levels) >= 3 or given_up)
+        link.stop(timeout_s=0.0)
+    assert (broker.levels[:3], given_up) == ([5, 4, 5], [])
 
 
 def test_the_embedded_broker_of_the_demo_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
