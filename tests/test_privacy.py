@@ -22,9 +22,9 @@ ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\).*?(?:inet_addr\(|inet_pton\(AF_
 def why_not() -> str:
     strace = shutil.which("strace")
     if strace is None:
-        return "strace is not installed"
+        return "needs strace: apt-get install strace"
     tried = subprocess.run([strace, "-f", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
-    return "" if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.strip()}"
+    return "" if tried.returncode == 0 else f"to trace is not allowed here: {tried.stderr.strip()}"
 
 
 REASON = why_not()

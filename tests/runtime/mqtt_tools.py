@@ -76,7 +76,8 @@ class Subscriber:
         self._wait = wait
 
     def __enter__(self) -> "Subscriber":
-        self._client.connect_async("127.0.0.1", self._port)
+        # So patient that it stays while a test freezes the broker for a minute.
+        self._client.connect_async("127.0.0.1", self._port, keepalive=600)
         self._client.loop_start()
         return self.wait_subscribed() if self._wait else self
 

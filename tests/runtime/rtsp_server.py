@@ -13,6 +13,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 SIZES = ((320, 180), (640, 360))
+ENCODER = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15"
 
 
 def main() -> None:
@@ -39,6 +40,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--file", help="an MP4 with H.264 instead of a test picture")
+    parser.add_argument("--loop", help="JPEGs instead, over and over: a folder with 00000.jpg, 00001.jpg, ...")
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--password", help="of the user `user`")
     parser.add_argument("--damage", type=float, default=0.0, help="share of bytes that are changed")
@@ -51,10 +53,13 @@ def pipeline(options: argparse.Namespace) -> str:
     payload = "h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96"
     if options.file:
         return f"filesrc location={options.file} ! qtdemux ! {payload}"
+    if options.loop:
+        pictures = f"multifilesrc location={options.loop}/%05d.jpg loop=true caps=image/jpeg,framerate={options.fps}/1"
+        return f"{pictures} ! jpegdec ! videoconvert ! {ENCODER} ! {payload}"
     damage = f"breakmydata skip=20000 probability={options.damage} !" if options.damage else ""
     return (
         f"videotestsrc is-live=true pattern=ball ! capsfilter name=size caps={caps(SIZES[0], options.fps)} ! "
-        f"x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! {damage} {payload}"
+        f"{ENCODER} ! {damage} {payload}"
     )
 
 

@@ -39,14 +39,12 @@ def why_not() -> str:
 
 
 MISSING = why_not()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        bool(MISSING),
-        reason=f"no GStreamer RTSP server ({MISSING}): apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
-        "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly",
-    ),
-]
+needs_rtsp_server = pytest.mark.skipif(
+    bool(MISSING),
+    reason=f"no GStreamer RTSP server ({MISSING}): apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
+    "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly",
+)
+pytestmark = [pytest.mark.slow, needs_rtsp_server]
 
 
 class RtspServer:

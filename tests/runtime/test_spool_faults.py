@@ -200,7 +200,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("needs root, and leave to mount")
+        pytest.skip("to mount is not allowed here; needs root")
     try:
         yield folder
     finally:
