@@ -33,6 +33,8 @@ MIN_GAP_S, MAX_GAP_S = 0.1, 1.0
 """Pause after looks at changes that brought nothing new, doubled each time: a screen that flickers, leaves in wind."""
 READ_AGAIN_S = 10.0
 """A settled line is read again by the first search after it, in case that its text changed too little for the gate."""
+UNTOLD_AGAIN_S = 2.0
+"""The same for one that is not published: a doubtful one may have lasted long enough by then."""
 SAME_PLACE_IOU = 0.5
 """Overlap at which a quad is at a track's place, if they are about as long."""
 ALIKE_WIDTHS = 0.7
@@ -206,7 +208,7 @@ class SceneReader:
         """Whether a track whose pixels seem unchanged is read again by a search."""
         if track.vote.settled is None or track.vote.wants_reads:
             return True
-        return self._tracker.unread_for_s(track) >= READ_AGAIN_S
+        return self._tracker.unread_for_s(track) >= (UNTOLD_AGAIN_S if track.track_id is None else READ_AGAIN_S)
 
     def _open_tracks(self, glance: Glance) -> list[Track]:
         """The tracks at their places that another read could tell more of: those without a text before the others."""

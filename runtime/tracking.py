@@ -21,7 +21,7 @@ from edge_ocr import Line, Page
 from edge_ocr.geometry import quad_size, reading_order
 from runtime.matching import Floats, Places, displacement, holds, intersections, ious, ratios, similarity
 from runtime.redaction import Redaction
-from runtime.voting import SettledText, TextVote
+from runtime.voting import SHORT, SettledText, TextVote
 
 Quad = NDArray[np.float32]
 EndReason = Literal["gone", "replaced", "stopped", "camera_lost"]
@@ -50,6 +50,9 @@ OTHER_OCCURRENCE = 0.4
 """A settled text that changes to one less similar than this is another text, not an update."""
 MARK_SCORE = 0.9
 """Score below which a text without a letter or digit is taken for a scratch."""
+LONE_SCORE = 0.95
+"""Score below which a short text without another one of about its size in the frame has to last: textures read as "Q",
+"00" or "+" at up to 0.91, a clear digit on a display at 0.99."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,8 @@ class TrackerConfig:
     """Agreeing reads after which a part (or a join) of a published text, no longer read itself, replaces it."""
     support_s: float = 3.0
     """How long pieces of a published text keep it alive while it is not read itself."""
+    lone_s: float = 3.0
+    """How long a short, doubtful text that stands alone must have been there before it is published."""
     hidden_s: float = 3.0
     """How long a text is waited for while something moves in front of it."""
 
@@ -123,6 +128,8 @@ class Track:
     """Tracker time of the last frame in which it was read itself."""
     still_since_s: float
     """Tracker time since which it stands at one place."""
+    began_s: float
+    """Tracker time of the first frame that showed it."""
     tried_s: float
     """Tracker time of the last frame in which somebody tried to read it."""
     track_id: int | None = None
@@ -295,7 +302,16 @@ class Tracker:
         now_s, ts = self._now_s, self._ts
         since_s = now_s - self._config.settle_s if sighting.is_still else now_s
         return Track(
-            line.quad, line.text, vote, ts, ts, seen_s=now_s, read_s=now_s, still_since_s=since_s, tried_s=now_s
+            line.quad,
+            line.text,
+            vote,
+            ts,
+            ts,
+            seen_s=now_s,
+            read_s=now_s,
+            still_since_s=since_s,
+            began_s=now_s,
+            tried_s=now_s,
         )
 
     def _see(self, track: Track, sighting: Sighting) -> None:
@@ -384,7 +400,7 @@ class Tracker:
             return self._follow(track, settled)
         if self._now_s - track.still_since_s < self._config.settle_s:
             return []
-        if settled.score < MARK_SCORE and not any(character.isalnum() for character in settled.text):
+        if not self._is_credible(track, settled):
             return []
         wholes = self._explained_by(track, settled, self._published())
         if wholes:
@@ -392,6 +408,20 @@ class Tracker:
         if self._explained_by(track, settled, self._ghosts) or self._repeats_ghost(track, settled):
             return []
         return [self._begin(track, settled)]
+
+    def _is_credible(self, track: Track, settled: SettledText) -> bool:
+        """Whether a text is one, and not a texture that looks like it."""
+        is_mark = not any(character.isalnum() for character in settled.text)
+        if is_mark and settled.score < MARK_SCORE:
+            return False
+        is_clear = len(settled.text) > SHORT or (settled.score >= LONE_SCORE and not is_mark)
+        return is_clear or self._has_company(track) or self._now_s - track.began_s >= self._config.lone_s
+
+    def _has_company(self, track: Track) -> bool:
+        """Whether another text of about the height of a track is published."""
+        height = quad_size(track.quad)[1]
+        heights = [quad_size(other.quad)[1] for other in self._published() if other is not track]
+        return any(min(height, one) >= ALIKE_HEIGHTS * max(height, one) for one in heights)
 
     def _begin(self, track: Track, settled: SettledText) -> TrackEvent:
         """Publish a track."""

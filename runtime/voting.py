@@ -18,8 +18,15 @@ DECAY = 0.8
 """Weight that earlier votes keep when a new read comes: five reads' worth of memory."""
 MIN_SHARE = 0.5
 """Part of the weight that each character of a text needs to settle; below it the reads flicker."""
-SWITCH_RATIO = 1.4
-"""How much more weight another text needs before it takes a settled one's place: four clean reads in a row."""
+SWITCH_RATIO, SWITCH_READS = 1.4, 1
+"""How much more weight another text needs before it takes a settled one's place, four clean reads in a row, and how
+many more reads than a text needs to settle while its pixels stay: an update is news, a misread character is none."""
+SHORT = 3
+"""Characters of a text that has little to contradict it: textures and cut words read as a few letters easily."""
+SURE_SHORT = 0.95
+"""What each character of a short text needs for a single read of it to settle."""
+CLEAR, SHORT_READS = 0.9, 5
+"""Mean score below which a short text needs this many reads."""
 RETURN_PATIENCE, MAX_PATIENCE = 8, 32
 """Reads without the settled text before one that had settled earlier may return; doubled with every return. Misreads
 come in runs, as long as light and place stay the same; without this a line would go back and forth for ever."""
@@ -99,6 +106,7 @@ class TextVote:
         self._reads_since_doubt = 0
         self._text: str | None = None
         self._since_text = 0
+        self._is_doubted = False
         self._earlier: deque[str] = deque(maxlen=MAX_EARLIER)
         self._n_returns = 0
 
@@ -118,11 +126,12 @@ class TextVote:
         self._reads += 1
         self._reads_since_doubt += 1
         self._since_text = 0 if text == self._text else self._since_text + 1
+        self._is_doubted &= text != self._text
         self._tallies = {
             key: each for key, each in self._tallies.items() if each.weight >= FORGET or key in {text, self._text}
         }
-        is_sure = bool(char_scores) and min(char_scores) >= self._sure_score and sharpness >= MIN_SHARE
-        self._settle(1 if is_sure and len(self._tallies) == 1 else self._min_reads)
+        is_sure = self._is_sure(text, char_scores) and sharpness >= MIN_SHARE
+        self._settle(is_sure=is_sure and len(self._tallies) == 1)
 
     def skip(self) -> None:
         """Count a read in which nothing was legible: it says nothing, but it was tried."""
@@ -133,13 +142,14 @@ class TextVote:
         self._tallies.clear()
         self._earlier.clear()
         self._reads = self._reads_since_doubt = self._since_text = self._n_returns = 0
-        self._text = None
+        self._text, self._is_doubted = None, False
 
     def doubt(self) -> None:
         """The pixels changed: what was read before counts little against what is read now."""
         for tally in self._tallies.values():
             tally.weight *= DOUBT
         self._reads_since_doubt = 0
+        self._is_doubted = True
 
     def forget_others(self) -> None:
         """Keep the reads of the settled text only: what was there before it was something else."""
@@ -169,26 +179,45 @@ class TextVote:
         if self._text is None:
             return None
         tally = self._tallies.get(self._text)
-        counted = [tally] if tally else list(self._tallies.values())
-        score = sum(each.score_sum for each in counted) / max(sum(each.reads for each in counted), 1)
-        return SettledText(self._text, score, self._reads, tally.reads if tally else 0, self._candidates())
+        agreeing_reads = tally.reads if tally else 0
+        return SettledText(self._text, self._score(self._text), self._reads, agreeing_reads, self._candidates())
 
     def _candidates(self) -> tuple[tuple[str, float], ...]:
         total = sum(tally.weight for tally in self._tallies.values())
         others = [(text, tally.weight / total) for text, tally in self._tallies.items() if text != self._text]
         return tuple(sorted(others, key=lambda other: -other[1])[:MAX_CANDIDATES])
 
-    def _settle(self, needed_reads: int) -> None:
+    def _settle(self, *, is_sure: bool) -> None:
         """Let the leading text settle if it may."""
         ballot = _Ballot(self._tallies)
         leader = ballot.winner()
-        if leader.text == self._text or not leader.text or leader.reads < needed_reads:
+        if leader.text == self._text or not leader.text:
+            return
+        if leader.reads < (1 if is_sure else self._needed_reads(leader.text)):
             return
         if self._text is None:
             if leader.share >= MIN_SHARE:
                 self._text = leader.text
         elif leader.weight >= SWITCH_RATIO * ballot.support(self._text):
             self._switch(leader.text)
+
+    def _is_sure(self, text: str, char_scores: Sequence[float]) -> bool:
+        """Whether a text may settle with a single read."""
+        least = max(self._sure_score, SURE_SHORT) if len(text) <= SHORT else self._sure_score
+        return bool(char_scores) and min(char_scores) >= least
+
+    def _needed_reads(self, text: str) -> int:
+        """How many reads have to back each character of a text."""
+        if self._text is not None:
+            return self._min_reads + (0 if self._is_doubted else SWITCH_READS)
+        is_doubtful = len(text) <= SHORT and self._score(text) < CLEAR
+        return max(self._min_reads, SHORT_READS) if is_doubtful else self._min_reads
+
+    def _score(self, text: str) -> float:
+        """Mean confidence of the reads of a text; of all reads where none read the whole of it."""
+        tally = self._tallies.get(text)
+        counted = [tally] if tally else list(self._tallies.values())
+        return sum(each.score_sum for each in counted) / max(sum(each.reads for each in counted), 1)
 
     def _switch(self, text: str) -> None:
         """Let a text take the settled one's place; one that had settled before has to be patient."""

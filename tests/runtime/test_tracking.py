@@ -382,3 +382,30 @@ def test_memory_is_flat_over_endless_flicker() -> None:
         text = f"{i % 97:05d}"
         stream.show(page([line(text, *rng.uniform(0, 600, 2)) for _ in range(5)]))
     assert len(stream.tracker._tracks) < 5 * FPS * 1.5
+
+
+# -- what is one: a short, doubtful text that stands alone may be a texture
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "begins_after_s"),
+    [
+        pytest.param("7", 0.97, 0.1, id="a clear digit on a display at once"),
+        pytest.param("7", 0.91, 3.0, id="a doubtful one when it has lasted"),
+        pytest.param("00", 0.93, 3.0, id="two letters likewise"),
+        pytest.param("%", 0.97, 3.0, id="a mark however clear"),
+        pytest.param("GATE", 0.8, 0.1, id="a word is none"),
+    ],
+)
+def test_a_short_text_alone_has_to_be_clear_or_to_last(text: str, score: float, begins_after_s: float) -> None:
+    stream = Stream().repeat(page([line(text, 100, 100, score)]), round(FPS * begins_after_s))
+    assert stream.texts("begin") == []
+    stream.repeat(page([line(text, 100, 100, score)]), 3)
+    assert stream.texts("begin") == [text]
+
+
+def test_a_short_text_beside_another_one_of_its_size_has_not_to_last() -> None:
+    total, digit = line("TOTAL SALES", 100, 100), line("0", 400, 100, 0.8)
+    assert Stream().repeat(page([total, digit]), 8).texts("begin") == ["TOTAL SALES", "0"]
+    poster = line("TOTAL SALES", 100, 100, height=90)
+    assert Stream().repeat(page([poster, digit]), 8).texts("begin") == ["TOTAL SALES"]

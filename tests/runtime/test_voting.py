@@ -26,7 +26,8 @@ def vote(reads: Sequence[str], score: float = 0.9, min_reads: int = 2) -> TextVo
         pytest.param(["A", "B", "C", "D", "A"], None, id="less is flicker"),
         pytest.param(["A"] * 10 + ["B"] * 3, "A", id="three misreads change nothing"),
         pytest.param(["A"] * 10 + ["B"] * 4, "B", id="four are a change"),
-        pytest.param(["A", "A", "B", "B"], "B", id="a text that was hardly read gives way sooner"),
+        pytest.param(["A", "A", "B", "B"], "A", id="an update takes one read more than a begin"),
+        pytest.param(["A", "A", "B", "B", "B"], "B", id="a text that was hardly read gives way sooner"),
         pytest.param((["A"] * 10 + ["B"] * 4) + ["A"] * 7, "B", id="a return takes longer"),
         pytest.param((["A"] * 10 + ["B"] * 4) + ["A"] * 8, "A", id="and comes"),
     ],
@@ -45,13 +46,31 @@ def test_a_confident_read_weighs_more() -> None:
 
 
 def test_counts_and_score_are_those_of_the_settled_text() -> None:
-    result = vote(["A", "A"], score=0.8)
-    result.add("B", 0.6)
-    result.add("A", 1.0)
+    result = vote(["FROM", "FROM"], score=0.8)
+    result.add("FR0M", 0.6)
+    result.add("FROM", 1.0)
     settled = result.settled
     assert settled is not None
-    assert (settled.text, settled.reads, settled.agreeing_reads) == ("A", 4, 3)
+    assert (settled.text, settled.reads, settled.agreeing_reads) == ("FROM", 4, 3)
     assert settled.score == pytest.approx((0.8 + 0.8 + 1.0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "n_reads"),
+    [
+        pytest.param("7", 0.97, 1, id="a clear digit at once"),
+        pytest.param("7", 0.92, 2, id="a fair one like any text"),
+        pytest.param("MS", 0.83, 5, id="a doubtful end of a word only after five reads"),
+        pytest.param("ITEMS", 0.83, 1, id="a word has more to contradict it"),
+    ],
+)
+def test_short_texts_need_more_evidence(text: str, score: float, n_reads: int) -> None:
+    result = TextVote(min_reads=2, sure_score=0.8)
+    count = 0
+    while result.settled is None:
+        result.add(text, score, (score,) * len(text))
+        count += 1
+    assert count == n_reads
 
 
 def test_a_cleared_vote_knows_nothing() -> None:
