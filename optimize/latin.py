@@ -50,7 +50,7 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path 
 
     return Ingredients(
         name="latin",
-        version="1",
+        version="2",
         description="PP-OCRv3, its head restricted to Latin characters",
         licence="Apache-2.0",
         origin=tuple(
