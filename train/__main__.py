@@ -94,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--gallery", type=Path, metavar="F.html", help="write the worst cases as one page")
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(run=_evaluate)
+
+    show = commands.add_parser("show", allow_abbrev=False, help="draw a training batch of a recipe with its targets")
+    show.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="see train/recipes")
+    show.add_argument("--out", type=Path, required=True, metavar="F.png", help="the picture")
+    show.add_argument("--step", type=int, default=0, help="number of the batch (default: %(default)s)")
+    show.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe; repeatable")
+    show.set_defaults(run=_show)
     return parser
 
 
@@ -121,6 +128,20 @@ def _run(args: argparse.Namespace) -> None:
     out = args.out or Path("runs") / args.recipe.stem
     recipe = load_recipe(args.recipe, args.set)
     train(recipe, out, resume=args.resume, device=args.device, n_workers=args.workers)
+
+
+def _show(args: argparse.Namespace) -> None:
+    import cv2
+
+    from train.recipe import load_recipe, task_class
+    from train.task import Share
+
+    recipe = load_recipe(args.recipe, args.set)
+    task = task_class(recipe.task)(recipe)
+    picture = task.picture(task.batches()(args.step, Share()))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(args.out), picture):
+        raise ConfigError(f"{args.out}: cannot be written; is it a picture's name in a folder of yours?")
 
 
 def _clip(args: argparse.Namespace) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from train.task import Task
 
 TASKS = {
+    "detection": "train.tasks.detection:DetectionTask",
     "recognition": "train.tasks.recognition:RecognitionTask",
 }
 """Task names and where they are defined; a module is imported only when its task is asked for."""

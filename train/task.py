@@ -45,8 +45,10 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_ocr.errors import ConfigError
 from train.recipe import Recipe
 
 Batch = dict[str, Any]
@@ -141,6 +143,14 @@ class Task(nn.Module, ABC):
     def data(self) -> dict[str, str]:
         """Fingerprints of what is learnt from, for the run's folder: names of files and their sha256."""
         return {}
+
+    def picture(self, batch: Batch) -> NDArray[np.uint8]:
+        """What a batch shows to the networks and wants of them, as a picture (H, W, 3) BGR for people to look at.
+
+        Raises:
+            ConfigError: the task draws none.
+        """
+        raise ConfigError(f"task {self.recipe.task}: draws no picture of its batches")
 
     @property
     def released(self) -> str:

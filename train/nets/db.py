@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from train.nets.fpn import DBFPN, RSEFPN
+from train.nets.lcnet import DetectionLCNet
 from train.nets.mobilenetv3 import DetectionMobileNetV3
+from train.nets.resnet_vd import DetectionResNet18vd
 
 STRIDE = 32
 """Both sides of the input are multiples of this."""
@@ -21,12 +23,14 @@ STEEPNESS = 50.0
 
 
 class DBMaps(NamedTuple):
-    """What the detector returns in training, each (N, 1, H, W) in [0, 1]."""
+    """What the detector returns in training, each (N, 1, H, W) and but the last one in [0, 1]."""
 
     prob: Tensor
     threshold: Tensor
     binary: Tensor
     """sigmoid(50 (prob - threshold)), equation 2 of the paper."""
+    logit: Tensor
+    """Of `prob`, unbounded: the published detector is so sure that its probs are 0 or 1, where no gradient is left."""
 
 
 class DBHead(nn.Module):
@@ -39,18 +43,25 @@ class DBHead(nn.Module):
 
     def forward(self, feat_NCHW: Tensor) -> Tensor | DBMaps:
         """(N, C, H/4, W/4) to the prob map (N, 1, H, W), in training to all three maps."""
-        prob: Tensor = self.prob(feat_NCHW)
         if not self.training:
-            return prob
+            answer: Tensor = self.prob(feat_NCHW)
+            return answer
+        logit: Tensor = self.prob[:-1](feat_NCHW)
+        prob = torch.sigmoid(logit)
         threshold: Tensor = self.threshold(feat_NCHW)
         # As a sigmoid, since 1 / (1 + exp(-50 x)) overflows in half precision.
-        return DBMaps(prob, threshold, torch.sigmoid(STEEPNESS * (prob - threshold)))
+        return DBMaps(prob, threshold, torch.sigmoid(STEEPNESS * (prob - threshold)), logit)
 
 
 class DBDetector(nn.Module):
-    """Backbone, pyramid and head."""
+    """Backbone, pyramid and head.
 
-    def __init__(self, backbone: DetectionMobileNetV3, neck: DBFPN) -> None:
+    Args:
+        backbone: Gives maps at strides 4, 8, 16 and 32, finest first.
+        neck: Takes these maps.
+    """
+
+    def __init__(self, backbone: nn.Module, neck: DBFPN) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck
@@ -80,6 +91,18 @@ def ppocrv3_detector() -> DBDetector:
     """MobileNetV3-large x 0.5 and RSEFPN-96, randomly initialised."""
     backbone = DetectionMobileNetV3()
     return DBDetector(backbone, RSEFPN(backbone.out_channels))
+
+
+def lcnet_detector(scale: float = 0.5) -> DBDetector:
+    """PP-LCNet and RSEFPN-96, randomly initialised."""
+    backbone = DetectionLCNet(scale)
+    return DBDetector(backbone, RSEFPN(backbone.out_channels))
+
+
+def teacher_detector() -> DBDetector:
+    """ResNet18-vd and DBFPN-256, the teacher of PP-OCRv2 (its server detector), randomly initialised."""
+    backbone = DetectionResNet18vd()
+    return DBDetector(backbone, DBFPN(backbone.out_channels, 256))
 
 
 def _branch(in_channels: int) -> nn.Sequential:

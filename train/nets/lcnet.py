@@ -1,4 +1,4 @@
-"""PP-LCNet: the classification network, and the backbone of the text recogniser.
+"""PP-LCNet: the classification network, and the backbones of the text recogniser and of a text detector.
 
 Shape suffixes: N images, C channels, H and W pixels or cells, T time steps.
 
@@ -37,6 +37,8 @@ _BLOCKS = (
 )
 _SAME: Pair = (1, 1)
 _IMAGENET_STRIDES: dict[int, Pair] = {1: (2, 2), 3: (2, 2), 5: (2, 2), 11: (2, 2)}
+_DETECTION_TAPS = (2, 4, 10, 12)
+"""The last blocks at strides 4, 8, 16 and 32."""
 _RECOGNITION_STRIDES: dict[int, Pair] = {3: (2, 1), 5: (2, 1), 11: (2, 1)}
 
 
@@ -65,6 +67,30 @@ class LCNet(nn.Module):
         """(N, 3, H, W) normalised image to (N, n_classes) logits; H and W at least 32."""
         logits: Tensor = self.tail(self.features(image_NCHW))
         return logits
+
+
+class DetectionLCNet(nn.Module):
+    """LCNet without its tail, tapped at strides 4, 8, 16 and 32.
+
+    Args:
+        scale: Factor on every width.
+    """
+
+    def __init__(self, scale: float = 0.5) -> None:
+        super().__init__()
+        self.features = _body([_IMAGENET_STRIDES.get(index, _SAME) for index in range(len(_BLOCKS))], scale)
+        self.out_channels = [scaled_width(_BLOCKS[index].width, scale) for index in _DETECTION_TAPS]
+        init_kaiming_normal(self)
+
+    def forward(self, image_NCHW: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) normalised image to four maps, finest first; at scale 0.5 of 32, 64, 128 and 256 channels."""
+        feat, feats = image_NCHW, []
+        # The stem is layer 0.
+        for index, layer in enumerate(self.features, start=-1):
+            feat = layer(feat)
+            if index in _DETECTION_TAPS:
+                feats.append(feat)
+        return feats
 
 
 class RecognitionLCNet(nn.Module):

@@ -1,9 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import nn
 
 from train.nets.layers import Pair
-from train.nets.lcnet import LCNet, RecognitionLCNet
+from train.nets.lcnet import DetectionLCNet, LCNet, RecognitionLCNet
 from train.nets.mobilenetv3 import DetectionMobileNetV3, OrientationMobileNetV3
+from train.nets.resnet_vd import DetectionResNet18vd
 
 
 def test_lcnet_classifies_images_of_any_size() -> None:
@@ -29,14 +33,23 @@ def test_recognition_lcnet_leaves_one_row_and_a_step_for_every_few_pixels(
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 160)])
-def test_detection_mobilenetv3_is_tapped_at_four_strides(height: int, width: int) -> None:
-    net = DetectionMobileNetV3().eval()
+@pytest.mark.parametrize(
+    ("backbone", "channels"),
+    [
+        (DetectionMobileNetV3, [16, 24, 56, 480]),
+        (DetectionLCNet, [32, 64, 128, 256]),
+        (DetectionResNet18vd, [64, 128, 256, 512]),
+    ],
+)
+def test_detection_backbones_are_tapped_at_four_strides(
+    backbone: Callable[[], nn.Module], channels: list[int], height: int, width: int
+) -> None:
+    net = backbone().eval()
     shapes = [feat.shape[1:] for feat in net(torch.rand(1, 3, height, width))]
     assert shapes == [
-        (channels, height // stride, width // stride)
-        for channels, stride in zip([16, 24, 56, 480], [4, 8, 16, 32], strict=True)
+        (c, height // stride, width // stride) for c, stride in zip(channels, [4, 8, 16, 32], strict=True)
     ]
-    assert net.out_channels == [16, 24, 56, 480]
+    assert net.out_channels == channels
 
 
 def test_orientation_mobilenetv3_reduces_the_height_to_one_row() -> None:

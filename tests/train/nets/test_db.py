@@ -54,7 +54,7 @@ def test_detector_adds_threshold_and_binary_maps_in_training() -> None:
 def test_binary_map_is_a_half_where_prob_meets_threshold() -> None:
     head = DBHead(16).train()
     head.threshold.load_state_dict(head.prob.state_dict())
-    prob, threshold, binary = head(torch.rand(2, 16, 4, 4))
+    prob, threshold, binary, _ = head(torch.rand(2, 16, 4, 4))
     torch.testing.assert_close(prob, threshold)
     torch.testing.assert_close(binary, torch.full_like(binary, 0.5))
 

@@ -4,9 +4,10 @@ import pytest
 from torch import nn
 
 from train.nets.ctc import ppocrv2_recognizer, ppocrv3_recognizer
-from train.nets.db import ppocrv2_detector, ppocrv3_detector
-from train.nets.lcnet import LCNet
+from train.nets.db import ppocrv2_detector, ppocrv3_detector, teacher_detector
+from train.nets.lcnet import DetectionLCNet, LCNet
 from train.nets.orientation import OrientationClassifier
+from train.nets.resnet_vd import DetectionResNet18vd
 
 
 def n_parameters(module: nn.Module) -> int:
@@ -64,3 +65,22 @@ def test_lcnet_follows_the_published_scale_table(scale: float, millions: float) 
 
 def test_lcnet_without_its_tail_has_the_parameters_of_the_recognisers_backbone() -> None:
     assert n_parameters(LCNet().features) == 1_016_160
+
+
+def test_detection_lcnet_is_lcnet_without_its_tail() -> None:
+    assert n_parameters(DetectionLCNet(1.0)) == 1_016_160
+
+
+def test_resnet18vd_has_the_published_count() -> None:
+    backbone = DetectionResNet18vd()
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    statistics = sum(2 * norm.num_features for norm in norms)
+    classes = 512 * 1000 + 1000
+    # keras-hub's count of `resnet_vd_18_imagenet`, which has Paddle's form, includes the norms' statistics.
+    assert n_parameters(backbone) + statistics + classes == 11_722_824
+
+
+def test_the_teacher_is_some_twenty_times_the_student() -> None:
+    teacher = teacher_detector()
+    assert n_parameters(teacher.neck) == 960 * 256 + 4 * 9 * 256 * 64
+    assert 20 < n_parameters(teacher) / n_parameters(ppocrv3_detector()) < 22
