@@ -74,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     keep.set_defaults(run=_keep)
 
+    centres = commands.add_parser(
+        "centres", allow_abbrev=False, help="centres of the enhanced CTC loss, from a trained recogniser"
+    )
+    centres.add_argument("checkpoint", type=Path, metavar="F.safetensors", help="of the recogniser")
+    centres.add_argument("--out", type=Path, required=True, metavar="C.safetensors", help="the centres")
+    centres.add_argument("--lines", type=int, default=20_000, help="of its training data (default: %(default)s)")
+    centres.add_argument("--device", default="cpu", help="where the recogniser runs (default: %(default)s)")
+    centres.add_argument("--workers", type=int, default=0, help="processes that make lines (default: %(default)s)")
+    centres.set_defaults(run=_centres)
+
     score = commands.add_parser(
         "evaluate", allow_abbrev=False, help="how well a pack or checkpoints read labelled sets"
     )
@@ -109,6 +119,13 @@ def _keep(args: argparse.Namespace) -> None:
 
     size = keep_weights(args.checkpoint, args.out)
     sys.stderr.write(f"{args.out}: {size / 1e6:.2f} MB\n")
+
+
+def _centres(args: argparse.Namespace) -> None:
+    from train.centres import write_centres
+
+    said = write_centres(args.checkpoint, args.out, n_lines=args.lines, device=args.device, n_workers=args.workers)
+    sys.stderr.write(f"{said}\n")
 
 
 def _evaluate(args: argparse.Namespace) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 TASKS = {
     "detection": "train.tasks.detection:DetectionTask",
     "recognition": "train.tasks.recognition:RecognitionTask",
+    "orientation": "train.tasks.orientation:OrientationTask",
 }
 """Task names and where they are defined; a module is imported only when its task is asked for."""
 

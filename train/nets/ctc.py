@@ -3,10 +3,14 @@
 Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps, D features.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from train.nets.lcnet import RecognitionLCNet
+from train.nets.mobilenetv3 import RecognitionMobileNetV3
 from train.nets.necks import BiLSTMNeck, SVTRNeck
 
 BLANK = 0
@@ -34,10 +38,23 @@ class CTCHead(nn.Module):
         return logits_NTC
 
 
+class RecognizerParts(NamedTuple):
+    """What the losses look at, on the way from the picture to the classes."""
+
+    backbone: Tensor
+    """(N, C, 1, T)."""
+    feat: Tensor
+    """(N, T, D): what the last layer sees: PP-OCRv2's 96 features, or the neck's where the head has one layer."""
+    logits: Tensor
+    """(N, T, classes)."""
+
+
 class Recognizer(nn.Module):
     """Backbone, neck and CTC head."""
 
-    def __init__(self, backbone: RecognitionLCNet, neck: BiLSTMNeck | SVTRNeck, head: CTCHead) -> None:
+    def __init__(
+        self, backbone: RecognitionLCNet | RecognitionMobileNetV3, neck: BiLSTMNeck | SVTRNeck, head: CTCHead
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck
@@ -56,6 +73,25 @@ class Recognizer(nn.Module):
         logits_NTC: Tensor = self.head(self.neck(self.backbone(image_NCHW)))
         return logits_NTC if self.training else torch.softmax(logits_NTC, dim=2)
 
+    def parts(self, image_NCHW: Tensor, *, guided: bool = False) -> RecognizerParts:
+        """Read lines and keep what lies between, in either mode.
+
+        Args:
+            image_NCHW: As for `forward`.
+            guided: The backbone learns nothing from neck and head: another branch guides it (GTC).
+        """
+        backbone_NC1T: Tensor = self.backbone(image_NCHW)
+        seen_NC1T = backbone_NC1T.detach() if guided else backbone_NC1T
+        feat_NTD: Tensor = self.head.hidden(self.neck(seen_NC1T))
+        return RecognizerParts(backbone_NC1T, feat_NTD, self.head.classes(feat_NTD))
+
+
+def ppocrv1_recognizer(n_classes: int) -> Recognizer:
+    """MobileNetV3, BiLSTM of 48 and a one-layer head for lines of height 32, randomly initialised: the paper's base."""
+    backbone = RecognitionMobileNetV3()
+    neck = BiLSTMNeck(backbone.out_channels, hidden=48)
+    return Recognizer(backbone, neck, CTCHead(neck.out_features, n_classes))
+
 
 def ppocrv2_recognizer(n_classes: int) -> Recognizer:
     """LCNet, BiLSTM and a two-layer head for lines of height 32, randomly initialised."""
@@ -69,3 +105,20 @@ def ppocrv3_recognizer(n_classes: int) -> Recognizer:
     backbone = RecognitionLCNet(last_stride=(1, 2), pool="mean")
     neck = SVTRNeck(backbone.out_channels)
     return Recognizer(backbone, neck, CTCHead(neck.out_features, n_classes))
+
+
+class RecognizerForm(NamedTuple):
+    """A network by name, and the lines it takes."""
+
+    make: Callable[[int], Recognizer]
+    """From the number of classes."""
+    height: int
+    stride: int
+    """Columns of the picture per time step."""
+
+
+FORMS = {
+    "ppocrv1": RecognizerForm(ppocrv1_recognizer, 32, 4),
+    "ppocrv2": RecognizerForm(ppocrv2_recognizer, 32, 4),
+    "ppocrv3": RecognizerForm(ppocrv3_recognizer, 48, 8),
+}

@@ -1,4 +1,6 @@
-"""MobileNetV3: the detector's backbone (large x 0.5, no SE) and the orientation classifier's (small x 0.35, with SE).
+"""MobileNetV3: backbones of the detector, of the orientation classifier and of PP-OCR's first mobile recogniser.
+
+Large x 0.5 without SE, small x 0.35 and small x 0.5 with it.
 
 Shape suffixes: N images, C channels, H and W pixels or cells.
 
@@ -99,6 +101,27 @@ class OrientationMobileNetV3(nn.Sequential):
         self.out_channels = scaled_width(576, scale)
         self.stem = _stem(scale)
         self.blocks, channels = _stage(_SMALL, scaled_width(STEM_WIDTH, scale), scale)
+        self.last = ConvBN(channels, self.out_channels, 1, activation=nn.Hardswish())
+        self.pool = nn.MaxPool2d(2)
+        init_kaiming_normal(self)
+
+
+class RecognitionMobileNetV3(nn.Sequential):
+    """MobileNetV3-small with SE as PP-OCR's first mobile recogniser had it: (N, 3, 32, W) to (N, 288, 1, W/4).
+
+    The classifier's network with a first block that keeps the height (`small_stride: [1, 2, 2, 2]` in the published
+    configuration rec_chinese_lite_train_v2.0), so that 32 rows end as one.
+
+    Args:
+        scale: Factor on every width.
+    """
+
+    def __init__(self, scale: float = 0.5) -> None:
+        super().__init__()
+        self.out_channels = scaled_width(576, scale)
+        self.stem = _stem(scale)
+        blocks = (_SMALL[0]._replace(stride=(1, 1)), *_SMALL[1:])
+        self.blocks, channels = _stage(blocks, scaled_width(STEM_WIDTH, scale), scale)
         self.last = ConvBN(channels, self.out_channels, 1, activation=nn.Hardswish())
         self.pool = nn.MaxPool2d(2)
         init_kaiming_normal(self)

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError
+from edge_ocr.images import SUFFIXES
 from edge_ocr.recognition import pad_crop, scale_line
 from train.ctc_targets import classes_of, pack_targets
+from train.data.augment import augment_line
 from train.datasets.buckets import BucketPlan
 from train.datasets.formats import read_labels
 from train.datasets.labelled import LabelledLine, lines_of_pages
 from train.errors import LabelError
-from train.task import Batch, Share
+from train.task import Batch, Share, sample_rng
 
 _log = logging.getLogger(__name__)
 
@@ -65,17 +67,33 @@ def checked_lines(
     return kept
 
 
+def unlabelled_lines(folders: Sequence[Path], *, height: int, max_width: int) -> list[tuple[LabelledLine, float]]:
+    """Pictures of lines without labels, for a teacher to read, each with its width at a height; text is "".
+
+    Raises:
+        ConfigError: a folder has no image.
+    """
+    lines = []
+    for folder in folders:
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise ConfigError(f"{folder}: no image in it to learn from without labels")
+        lines += [LabelledLine(path, "", str(path)) for path in found]
+    return [(line, min(line.aspect() * height, max_width)) for line in lines]
+
+
 class LabelledBatches:
-    """Batches of labelled lines; see `train.task.Batches`.
+    """Batches of lines from files; see `train.task.Batches`.
 
     Args:
-        lines: From `checked_lines`.
+        lines: From `checked_lines` or `unlabelled_lines`.
         charset: Of the labels.
         height: Of the network.
         stride: Columns per time step.
         buckets: Widths to pad to, ascending.
         batch_size: Lines over all processes.
         seed: Of the order.
+        augment: Probability of each change of `augment_line`.
     """
 
     def __init__(
@@ -88,20 +106,29 @@ class LabelledBatches:
         buckets: Sequence[int],
         batch_size: int,
         seed: int,
+        augment: float = 0.0,
     ) -> None:
         self.lines = [line for line, _ in lines]
         self.charset = charset
         self.height = height
         self.stride = stride
+        self.seed = seed
+        self.augment = augment
         self.plan = BucketPlan([width for _, width in lines], buckets, batch_size, seed=seed)
 
     def __call__(self, step: int, share: Share) -> Batch:
         """Load one process's lines of a step."""
         chosen = self.plan.batch(step)
         lines = [self.lines[i] for i in share.of(chosen.items)]
-        images = [fitted(line.load(self.height), self.height, chosen.width) for line in lines]
+        first = step * self.plan.batch_size
+        rngs = [sample_rng(self.seed, first + i) for i in share.of(range(self.plan.batch_size))]
+        drawn = [augment_line(rng, line.load(self.height), self.augment) for rng, line in zip(rngs, lines, strict=True)]
+        images = [fitted(image, self.height, chosen.width) for image in drawn]
         n_steps = chosen.width // self.stride
-        classes = [classes_of(line.text, self.charset, n_steps=n_steps, where=line.where) for line in lines]
+        classes = [
+            classes_of(line.text, self.charset, n_steps=n_steps, where=line.where) if line.text else []
+            for line in lines
+        ]
         return line_batch(images, classes, [line.text for line in lines])
 
 

@@ -1,124 +1,132 @@
-"""Training a recogniser of text lines with CTC, on rendered and labelled lines.
+"""Training a recogniser of text lines: CTC on rendered and labelled lines, and what helps it (`learn` in a recipe).
 
-Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps.
+    mutual      U-DML: a peer of the same form, and each learns from the other
+    centre      enhanced CTC: features are drawn to the centre of their class
+    attention   GTC: a branch with attention guides the backbone
+    teacher     a published larger recogniser reads the same pictures
+
+All of them can be combined. Only `student` is released; what else is trained stays in checkpoints and is left there.
+
+Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps, D features.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 
 from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_probs
-from train.ctc_targets import classes_of, steps_needed
+from train.centres import load_centres
 from train.data.fonts import find_fonts
-from train.data.lines import render_line
 from train.datasets.formats import fingerprints
+from train.datasets.labelled import LabelledLine
 from train.evaluation.measures import line_figures
-from train.nets.ctc import BLANK, Recognizer, ppocrv2_recognizer, ppocrv3_recognizer
-from train.recipe import Recipe, Settings
+from train.nets.attention import AttentionBranch
+from train.nets.ctc import FORMS, Recognizer, RecognizerParts
 from train.start import start_recognizer
-from train.task import Batch, Batches, Share, Task, sample_rng
+from train.task import Batch, Batches, Share, Task
 from train.tasks.line_sets import (
     LabelledBatches,
     checked_lines,
-    fitted,
     held_out_batches,
-    line_batch,
     read_lines,
+    unlabelled_lines,
 )
+from train.tasks.mixed_batches import MixedBatches
+from train.tasks.recognition_losses import (
+    attention_loss,
+    centre_loss,
+    ctc_loss,
+    feature_loss,
+    mutual_loss,
+    normalized,
+    teacher_loss,
+)
+from train.tasks.recognition_recipe import RecognitionRecipe
+from train.tasks.rendered_lines import LineShape, RenderedBatches
+from train.teacher import TaughtBatches, Teacher
 
-LATIN_CHARSET = Path(__file__).parents[2] / "edge_ocr" / "packs" / "latin" / "charset.txt"
-MAKERS = {"ppocrv2": ppocrv2_recognizer, "ppocrv3": ppocrv3_recognizer}
-HEIGHTS = {"ppocrv2": 32, "ppocrv3": 48}
-STRIDES = {"ppocrv2": 4, "ppocrv3": 8}
-"""Columns of the picture per time step."""
-
-
-class RecognizerSettings(Settings):
-    """The network."""
-
-    network: Literal["ppocrv2", "ppocrv3"] = "ppocrv3"
-    charset: Path = LATIN_CHARSET
-    """One character a line, in class order, without the blank."""
-
-
-class LineData(Settings):
-    """Lines drawn on the fly, and lines of label files."""
-
-    fonts: Path | None = None
-    """Folder of fonts; /usr/share/fonts when not given."""
-    width: PositiveInt = Field(default=320, multiple_of=16)
-    """Pixels that every line is padded to; a longer one is squeezed."""
-    held_out: PositiveInt = 200
-    """Rendered lines of another seed that are evaluated on."""
-    sets: tuple[Path, ...] = ()
-    """Label files or folders to learn from too (train/datasets/formats.py)."""
-    sets_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of the batches that is made of `sets`, where there are any."""
-    held_out_sets: tuple[Path, ...] = ()
-    """Label files or folders to evaluate on, instead of rendered lines."""
-    widths: tuple[PositiveInt, ...] = (96, 160, 240, 320)
-    """Buckets of labelled lines, ascending multiples of 16; the last one squeezes what is longer."""
-    drop: bool = False
-    """Leave out labels that cannot be learnt (empty, outside the charset, too few time steps), not refuse them."""
-
-    @field_validator("widths")
-    @classmethod
-    def _ascend(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
-        if not widths or list(widths) != sorted(set(widths)) or any(width % 16 for width in widths):
-            raise ValueError("must be ascending multiples of 16")
-        return widths
-
-
-class RecognitionRecipe(Recipe):
-    """What a recogniser is trained from."""
-
-    model: RecognizerSettings = RecognizerSettings()
-    data: LineData = LineData()
+STUDENT, PEER = "student", "peer"
+HELD_OUT_SEED = 1_000_000_007
+"""Added to the seed: what training cannot reach."""
 
 
 class RecognitionTask(Task):
-    """A recogniser learns to read rendered lines."""
+    """A recogniser learns to read lines."""
 
     recipe_type = RecognitionRecipe
     kind = "recognizer"
     best = "line_accuracy"
     recipe: RecognitionRecipe
+    centres: Tensor
+    """(C, D) of the enhanced CTC loss."""
+    known: Tensor
+    """(C,) bool: which of them there are."""
 
     def __init__(self, recipe: RecognitionRecipe) -> None:
         super().__init__(recipe)
+        learn = recipe.learn
         self.charset = Charset.from_file(recipe.model.charset)
+        self.form = FORMS[recipe.model.network]
         student = self.build(self.details())
         start_recognizer(student, recipe.start, self.charset)
-        self.networks["student"] = student
+        self.networks[STUDENT] = student
+        if learn.mutual:
+            peer = self.build(self.details())
+            start_recognizer(peer, recipe.start.model_copy(update={"network": PEER}), self.charset)
+            self.networks[PEER] = peer
+        self.students = tuple(self.networks)
+        """Names of those that learn to read, the released one first."""
+        if learn.attention:
+            for name in self.students:
+                self.networks[_branch(name)] = AttentionBranch(
+                    student.backbone.out_channels, self.charset.n_classes, width=learn.attention.width
+                )
+        if learn.centre:
+            centres = load_centres(learn.centre.centres, tuple(self.charset), student.head.classes.in_features)
+            self.register_buffer("centres", centres.means, persistent=False)
+            self.register_buffer("known", centres.counts > 0, persistent=False)
 
     @classmethod
     def build(cls, details: Mapping[str, Any]) -> Recognizer:
         """The network of that name with a head for that charset."""
-        return MAKERS[details["network"]](1 + len(details["charset"]))
+        return FORMS[details["network"]].make(1 + len(details["charset"]))
 
     def batches(self) -> Batches:
-        """Rendered lines, all of one width; with `sets`, some batches of labelled lines among them."""
-        data = self.recipe.data
-        labelled = self._labelled() if data.sets else None
-        if labelled and data.sets_share == 1:
-            return labelled
-        rendered = RenderedBatches(self.recipe, self.charset, find_fonts(data.fonts))
-        return MixedBatches(rendered, labelled, data.sets_share, self.recipe.seed) if labelled else rendered
+        """Rendered lines, all of one width; batches from files among them where the recipe names some."""
+        data, teacher = self.recipe.data, self.recipe.learn.teacher
+        batches: Batches
+        if data.sets and data.sets_share == 1:
+            batches = self._labelled()
+        else:
+            batches = self._rendered(self.recipe.seed, augment=data.augment, join=data.join)
+            if data.sets:
+                batches = MixedBatches(batches, self._labelled(), data.sets_share, self.recipe.seed)
+        if data.unlabelled:
+            batches = MixedBatches(batches, self._unlabelled(), data.unlabelled_share, self.recipe.seed, salt=2)
+        return TaughtBatches(batches, Teacher(teacher.model, tuple(self.charset))) if teacher else batches
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """CTC, per line and averaged over the batch."""
-        student: Recognizer = self.networks["student"]  # type: ignore[assignment]
-        ctc = ctc_loss(student(normalized(batch["image_NCHW"])), batch["targets"], batch["lengths"])
-        return {"total": ctc, "ctc": ctc}
+        """The weighted terms that the recipe asks for."""
+        learn = self.recipe.learn
+        image_NCHW, targets, lengths = normalized(batch["image_NCHW"]), batch["targets"], batch["lengths"]
+        parts = {
+            name: self._network(name).parts(image_NCHW, guided=bool(learn.attention and learn.attention.guides))
+            for name in self.students
+        }
+        terms = {"ctc": _added(ctc_loss(part.logits, targets, lengths) for part in parts.values())}
+        if learn.mutual:
+            one, other = parts[STUDENT], parts[PEER]
+            terms["mutual"] = learn.mutual.outputs * mutual_loss(one.logits, other.logits)
+            terms["features"] = learn.mutual.features * feature_loss(one.backbone, other.backbone)
+        if learn.attention:
+            losses = [self._attention(name, part, batch) for name, part in parts.items()]
+            terms["attention"] = learn.attention.weight * _added(losses)
+        terms |= self._constant_terms(parts, batch)
+        return {"total": _added(terms.values()), **terms}
 
     def evaluate(self, networks: nn.ModuleDict) -> dict[str, float]:
         """Accuracy on held-out lines, strict and folded, and 1 - NED."""
@@ -132,93 +140,76 @@ class RecognitionTask(Task):
 
     def details(self) -> dict[str, Any]:
         """The charset and the input of the network."""
-        name = self.recipe.model.network
-        return {"network": name, "height": HEIGHTS[name], "stride": STRIDES[name], "charset": list(self.charset)}
+        form = {"height": self.form.height, "stride": self.form.stride}
+        return {"network": self.recipe.model.network, **form, "charset": list(self.charset)}
 
     def data(self) -> dict[str, str]:
         """The label files; rendered lines follow from the seed and the code's revision."""
         return fingerprints((*self.recipe.data.sets, *self.recipe.data.held_out_sets))
 
+    def _network(self, name: str) -> Recognizer:
+        network: Recognizer = self.networks[name]  # type: ignore[assignment]
+        return network
+
+    def _attention(self, name: str, parts: RecognizerParts, batch: Batch) -> Tensor:
+        logits_NLC = self.networks[_branch(name)](parts.backbone, batch["targets"])
+        return attention_loss(logits_NLC, batch["targets"], batch["lengths"])
+
+    def _constant_terms(self, parts: Mapping[str, RecognizerParts], batch: Batch) -> dict[str, Tensor]:
+        """What comes from a constant: centres, for the student they were made for, and a teacher."""
+        learn, terms = self.recipe.learn, dict[str, Tensor]()
+        if learn.centre:
+            part = parts[STUDENT]
+            distance = centre_loss(part.feat, part.logits, self.centres, self.known)
+            terms["centre"] = learn.centre.weight * distance
+        if learn.teacher:
+            losses = [teacher_loss(p.logits, batch["teacher_NTC"], batch["mass_NT"]) for p in parts.values()]
+            terms["teacher"] = learn.teacher.weight * _added(losses)
+        return terms
+
+    def _rendered(self, seed: int, *, augment: float = 0.0, join: float = 0.0) -> RenderedBatches:
+        recipe = self.recipe
+        shape = LineShape(self.form.height, self.form.stride, recipe.data.width)
+        fonts = find_fonts(recipe.data.fonts)
+        return RenderedBatches(seed, recipe.batch_size, self.charset, fonts, shape, augment=augment, join=join)
+
     def _labelled(self) -> LabelledBatches:
-        recipe, name = self.recipe, self.recipe.model.network
-        shape = {"height": HEIGHTS[name], "stride": STRIDES[name]}
-        lines = checked_lines(
-            read_lines(recipe.data.sets), self.charset, **shape, max_width=recipe.data.widths[-1], drop=recipe.data.drop
-        )
+        data = self.recipe.data
+        shape = {"height": self.form.height, "stride": self.form.stride}
+        lines = checked_lines(read_lines(data.sets), self.charset, **shape, max_width=data.widths[-1], drop=data.drop)
+        return self._from_files(lines)
+
+    def _unlabelled(self) -> LabelledBatches:
+        data = self.recipe.data
+        return self._from_files(unlabelled_lines(data.unlabelled, height=self.form.height, max_width=data.widths[-1]))
+
+    def _from_files(self, lines: Sequence[tuple[LabelledLine, float]]) -> LabelledBatches:
+        recipe = self.recipe
         return LabelledBatches(
-            lines, self.charset, **shape, buckets=recipe.data.widths, batch_size=recipe.batch_size, seed=recipe.seed
-        )
+            lines, self.charset, height=self.form.height, stride=self.form.stride, buckets=recipe.data.widths,
+            batch_size=recipe.batch_size, seed=recipe.seed, augment=recipe.data.augment,
+        )  # fmt: skip
 
     @cached_property
     def _held_out(self) -> list[tuple[Tensor, list[str]]]:
         """Held-out lines in batches of one width: labelled ones, or rendered from a seed that training cannot reach."""
-        if self.recipe.data.held_out_sets:
+        recipe = self.recipe
+        if recipe.data.held_out_sets:
             return held_out_batches(
-                read_lines(self.recipe.data.held_out_sets),
-                height=HEIGHTS[self.recipe.model.network],
-                buckets=self.recipe.data.widths,
-                batch_size=self.recipe.batch_size,
+                read_lines(recipe.data.held_out_sets),
+                height=self.form.height,
+                buckets=recipe.data.widths,
+                batch_size=recipe.batch_size,
             )
-        recipe = self.recipe.model_copy(update={"seed": self.recipe.seed + 1_000_000_007})
-        batches = RenderedBatches(recipe, self.charset, find_fonts(recipe.data.fonts))
+        batches = self._rendered(recipe.seed + HELD_OUT_SEED)
         n_batches = -(-recipe.data.held_out // recipe.batch_size)
         made = [batches(step, Share()) for step in range(n_batches)]
         return [(batch["image_NCHW"], batch["texts"]) for batch in made]
 
 
-@dataclass(frozen=True)
-class MixedBatches:
-    """Labelled batches among rendered ones, by chance of the step."""
-
-    rendered: Batches
-    labelled: Batches
-    share: float
-    """Of labelled batches."""
-    seed: int
-
-    def __call__(self, step: int, share: Share) -> Batch:
-        """The batch of a step, of one kind or the other; all processes choose alike."""
-        is_labelled = np.random.default_rng([self.seed, step, 1]).random() < self.share
-        return self.labelled(step, share) if is_labelled else self.rendered(step, share)
+def _branch(student: str) -> str:
+    return f"{student}_attention"
 
 
-@dataclass(frozen=True)
-class RenderedBatches:
-    """Batches of rendered lines."""
-
-    recipe: RecognitionRecipe
-    charset: Charset
-    fonts: tuple[Path, ...]
-
-    def __call__(self, step: int, share: Share) -> Batch:
-        """Draw one process's lines of a step."""
-        name, width = self.recipe.model.network, self.recipe.data.width
-        images, texts = [], []
-        for i in share.of(range(self.recipe.batch_size)):
-            image, text = self._draw(step * self.recipe.batch_size + i, n_steps=width // STRIDES[name])
-            images.append(fitted(image, HEIGHTS[name], width))
-            texts.append(text)
-        where, n_steps = f"rendered line of step {step}", width // STRIDES[name]
-        classes = [classes_of(text, self.charset, n_steps=n_steps, where=where) for text in texts]
-        return line_batch(images, classes, texts)
-
-    def _draw(self, index: int, *, n_steps: int) -> tuple[NDArray[np.uint8], str]:
-        """Draw until a text fits the charset and the time steps; most do."""
-        rng = sample_rng(self.recipe.seed, index)
-        while True:
-            image, text = render_line(rng, self.fonts)
-            if steps_needed(text) <= n_steps and set(text) <= set(self.charset):
-                return image, text
-
-
-def normalized(image_NCHW: Tensor) -> Tensor:
-    """(N, 3, H, W) uint8 BGR to float32, (x / 255 - 0.5) / 0.5."""
-    return image_NCHW.float() / 127.5 - 1.0
-
-
-def ctc_loss(logits_NTC: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
-    """CTC averaged over the batch, not divided by the length of the labels (PP-OCRv2's code)."""
-    log_probs_TNC = logits_NTC.float().log_softmax(2).transpose(0, 1)
-    n_steps = torch.full_like(lengths, logits_NTC.shape[1])
-    losses = nn.functional.ctc_loss(log_probs_TNC, targets, n_steps, lengths, blank=BLANK, reduction="none")
-    return losses.mean()
+def _added(terms: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum()

@@ -4,10 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from train.nets.ctc import CTCHead, Recognizer, ppocrv2_recognizer, ppocrv3_recognizer
+from train.nets.ctc import CTCHead, Recognizer, ppocrv1_recognizer, ppocrv2_recognizer, ppocrv3_recognizer
 from train.nets.necks import BiLSTMNeck, SVTRNeck
 
-VERSIONS = [pytest.param(ppocrv2_recognizer, 32, 4, id="v2"), pytest.param(ppocrv3_recognizer, 48, 8, id="v3")]
+VERSIONS = [
+    pytest.param(ppocrv1_recognizer, 32, 4, id="v1"),
+    pytest.param(ppocrv2_recognizer, 32, 4, id="v2"),
+    pytest.param(ppocrv3_recognizer, 48, 8, id="v3"),
+]
 Build = Callable[[int], Recognizer]
 
 
@@ -41,6 +45,15 @@ def test_a_line_reads_the_same_alone_and_in_a_batch(
 
 
 @pytest.mark.parametrize(("build", "height", "stride"), VERSIONS)
+def test_parts_end_in_the_logits(build: Build, height: int, stride: int) -> None:
+    recognizer, lines = build(11).eval(), torch.randn(2, 3, height, 32)
+    parts = recognizer.parts(lines)
+    torch.testing.assert_close(parts.logits.softmax(2), recognizer(lines))
+    assert parts.backbone.shape[2:] == (1, 32 // stride)
+    torch.testing.assert_close(recognizer.head.classes(parts.feat), parts.logits)
+
+
+@pytest.mark.parametrize(("build", "height", "stride"), VERSIONS[1:])
 def test_a_line_of_another_height_is_refused(build: Build, height: int, stride: int) -> None:
     with pytest.raises((RuntimeError, ValueError)):
         build(11).eval()(torch.randn(1, 3, 2 * height, 64))

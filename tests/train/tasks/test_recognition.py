@@ -17,7 +17,8 @@ from train.evaluation.readers import CheckpointReader
 from train.recipe import Start
 from train.task import Share
 from train.tasks.line_sets import checked_lines, held_out_batches
-from train.tasks.recognition import LATIN_CHARSET, LineData, RecognitionRecipe, RecognitionTask, RecognizerSettings
+from train.tasks.recognition import RecognitionTask
+from train.tasks.recognition_recipe import LATIN_CHARSET, LineData, RecognitionRecipe, RecognizerSettings
 
 CHARSET = Charset("ab1 ")
 
@@ -74,11 +75,11 @@ def test_processes_share_a_batch(recipe: RecognitionRecipe) -> None:
 
 
 def test_rendered_and_labelled_batches_are_mixed(recipe: RecognitionRecipe, font_folder: Path) -> None:
-    data = recipe.data.model_copy(update={"fonts": font_folder, "sets_share": 0.5, "width": 96})
+    data = recipe.data.model_copy(update={"fonts": font_folder, "sets_share": 0.5, "width": 320})
     model = recipe.model.model_copy(update={"charset": LATIN_CHARSET})
     batches = RecognitionTask(recipe.model_copy(update={"data": data, "model": model})).batches()
     widths = [batches(step, Share())["image_NCHW"].shape[3] for step in range(8)]
-    assert 96 in widths
+    assert 320 in widths
     assert {64, 160} & set(widths)
 
 

@@ -1,0 +1,191 @@
+"""The recogniser's task: what learns, what is released, and that it learns to read."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edge_ocr.charset import Charset
+from edge_ocr.errors import ConfigError
+from train.centres import load_centres, write_centres
+from train.checkpoint import read_tensors, write_weights
+from train.recipe import Recipe, load_recipe
+from train.released import load_released
+from train.task import Share
+from train.tasks.recognition import RecognitionTask
+from train.tasks.recognition_recipe import RecognitionRecipe
+from train.trainer import train
+
+CHARACTERS = "ABCD12 "
+TEXTS = ("A", "B", "C", "D", "1", "2", "A1", "2B")
+RECIPES = sorted((Path(__file__).parents[3] / "train" / "recipes").glob("*.yaml"))
+
+Make = Callable[..., RecognitionRecipe]
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    """Eight tiny lines with labels."""
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    records = []
+    for number, text in enumerate(TEXTS):
+        image = np.full((32, 32, 3), 220, np.uint8)
+        cv2.putText(image, text, (1, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (20, 20, 20), 2, cv2.LINE_AA)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        records.append(json.dumps({"image": f"{number}.png", "text": text}))
+    (folder / "labels.jsonl").write_text("\n".join(records))
+    return folder
+
+
+@pytest.fixture
+def make(lines: Path, tmp_path: Path) -> Make:
+    """Recipes on those lines."""
+    charset = tmp_path / "charset.txt"
+    Charset(CHARACTERS).to_file(charset)
+
+    def made(network: str = "ppocrv1", **keys: Any) -> RecognitionRecipe:
+        data = {"sets": [lines], "sets_share": 1, "held_out_sets": [lines], "widths": [32], "augment": 0.0}
+        data |= keys.pop("data", {})
+        base = {"task": "recognition", "steps": 2, "batch_size": 8, "evaluate_every": 100, "save_every": 1}
+        base |= {"model": {"network": network, "charset": charset}, "data": data}
+        return RecognitionRecipe.model_validate({**base, **keys})
+
+    return made
+
+
+def gradients(task: RecognitionTask) -> dict[str, dict[str, Tensor]]:
+    """Per network, after one loss."""
+    torch.autograd.backward(task.train().loss(task.batches()(0, Share()))["total"])
+    return {
+        name: {key: p.grad for key, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        for name, network in task.networks.items()
+    }
+
+
+def test_both_students_learn(make: Make) -> None:
+    task = RecognitionTask(make(learn={"mutual": {}}))
+    learnt = gradients(task)
+    assert list(learnt) == ["student", "peer"]
+    for grads in learnt.values():
+        assert {"backbone.stem.conv.weight", "head.classes.weight"} <= grads.keys()
+    assert task.released == "student"
+
+
+def test_students_of_one_recipe_begin_differently(make: Make) -> None:
+    task = RecognitionTask(make(learn={"mutual": {}}))
+    student, peer = (task.networks[name].get_parameter("head.classes.weight") for name in ("student", "peer"))
+    assert not torch.equal(student, peer)
+
+
+def test_with_gtc_the_backbone_learns_from_the_branch_alone(make: Make) -> None:
+    task = RecognitionTask(make(learn={"attention": {"weight": 1.0, "width": 16}}))
+    task.networks["student_attention"].requires_grad_(requires_grad=False)
+    for parameter in task.networks["student_attention"].parameters():
+        torch.nn.init.zeros_(parameter)
+    learnt = gradients(task)["student"]
+    assert any(name.startswith("head") for name in learnt)
+    assert not any(name.startswith("backbone") for name in learnt)
+
+
+def test_gtc_reaches_the_backbone(make: Make) -> None:
+    learnt = gradients(RecognitionTask(make(learn={"attention": {"width": 16}})))
+    assert "backbone.stem.conv.weight" in learnt["student"]
+    assert "embed.weight" in learnt["student_attention"]
+
+
+def test_only_the_student_is_released(make: Make, tmp_path: Path) -> None:
+    task = RecognitionTask(make(learn={"mutual": {}, "attention": {"width": 16}}))
+    write_weights(
+        tmp_path / "w.safetensors",
+        task.networks,
+        {"task": "recognition", "released": task.released, "details": task.details()},
+    )
+    names = {name.partition(".")[0] for name in read_tensors(tmp_path / "w.safetensors")[0]}
+    assert names == {"student", "peer", "student_attention", "peer_attention"}
+    released = load_released(tmp_path / "w.safetensors")
+    assert released.network.state_dict().keys() == task.networks["student"].state_dict().keys()
+    assert "".join(released.charset) == CHARACTERS
+
+
+@pytest.mark.slow
+def test_a_resumed_run_ends_with_the_same_weights(make: Make, tmp_path: Path) -> None:
+    recipe = make(steps=2, schedule={"kind": "constant"}, learn={"attention": {"width": 16}}, data={"augment": 0.4})
+    train(recipe, tmp_path / "whole", device="cpu")
+    train(recipe.model_copy(update={"steps": 1}), tmp_path / "parts", device="cpu")
+    (tmp_path / "parts" / "recipe.yaml").write_text((tmp_path / "whole" / "recipe.yaml").read_text())
+    train(recipe, tmp_path / "parts", device="cpu", resume=True)
+    whole, parts = (read_tensors(tmp_path / run / "last.safetensors")[0] for run in ("whole", "parts"))
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+
+
+@pytest.mark.slow
+def test_it_learns_to_read_eight_lines(make: Make, tmp_path: Path) -> None:
+    recipe = make(
+        "ppocrv2", steps=80, evaluate_every=80, optimizer={"lr": 0.002}, schedule={"kind": "constant"}, clip_norm=5.0
+    )
+    train(recipe, tmp_path / "run", device="cpu")
+    assert read_tensors(tmp_path / "run" / "last.safetensors")[1]["figures"]["line_accuracy"] == 1
+
+
+def test_centres_come_from_lines_that_are_read_right(make: Make, tmp_path: Path, monkeypatch: Any) -> None:
+    task = RecognitionTask(make())
+    checkpoint, out = tmp_path / "c.safetensors", tmp_path / "centres.safetensors"
+    recipe = task.recipe.model_dump(mode="json")
+    about = {"task": "recognition", "released": "student", "details": task.details(), "recipe": recipe}
+    write_weights(checkpoint, task.networks, about)
+    # A network that learnt nothing reads nothing right but lines without text: pretend these are the labels.
+    monkeypatch.setattr(
+        "train.centres.decode_probs", lambda probs, charset: [type("R", (), {"text": t}) for t in TEXTS]
+    )
+    monkeypatch.setattr("train.tasks.line_sets.BucketPlan.batch", lambda plan, step: _in_order())
+    assert "from 8 of 8 lines" in write_centres(checkpoint, out, n_lines=8)
+    centres = load_centres(out, tuple(CHARACTERS), 96)
+    assert centres.means.shape == (8, 96)
+    assert int(centres.counts.sum()) == 8 * 32 // 4
+    with pytest.raises(ConfigError, match="centres of another charset"):
+        load_centres(out, tuple("AB"), 96)
+    with pytest.raises(ConfigError, match="96 features, this network has 64"):
+        load_centres(out, tuple(CHARACTERS), 64)
+    terms = RecognitionTask(make(learn={"centre": {"centres": out}})).train()
+    assert float(terms.loss(terms.batches()(0, Share()))["centre"].detach()) >= 0
+
+
+def _in_order() -> Any:
+    from train.datasets.buckets import BucketBatch
+
+    return BucketBatch(32, tuple(range(len(TEXTS))))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        pytest.param(
+            {"learn": {"mutual": {}}, "start": {"published": "x.whl"}}, "two students that differ", id="twins"
+        ),
+        pytest.param({"network": "ppocrv2", "start": {"published": "x.whl"}}, "ppocrv3` only", id="other network"),
+        pytest.param({"data": {"unlabelled": ["x"]}}, "needs `learn.teacher`", id="nobody reads"),
+        pytest.param({"learn": {"teacher": {"model": "x.whl"}}}, "has the time steps of", id="other time steps"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(make: Make, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**keys)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_of_ours_loads(path: Path) -> None:
+    assert isinstance(load_recipe(path), Recipe)
+
+
+def test_labels_that_cannot_be_learnt_are_counted(make: Make, lines: Path, caplog: pytest.LogCaptureFixture) -> None:
+    records = [{"image": "0.png", "text": text} for text in ("", "Ä", "AAAAAAAAAA", "B")]
+    (lines / "labels.jsonl").write_text("\n".join(map(json.dumps, records)))
+    RecognitionTask(make(data={"drop": True})).batches()
+    assert "3 of 4 lines dropped" in caplog.text

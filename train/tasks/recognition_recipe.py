@@ -1,0 +1,126 @@
+"""What a recipe of a recogniser may say."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from train.nets.ctc import FORMS
+from train.recipe import Recipe, Settings
+from train.teacher import HEIGHT, STRIDE
+
+LATIN_CHARSET = Path(__file__).parents[2] / "edge_ocr" / "packs" / "latin" / "charset.txt"
+
+
+class RecognizerSettings(Settings):
+    """The network."""
+
+    network: Literal["ppocrv1", "ppocrv2", "ppocrv3"] = "ppocrv3"
+    """MobileNetV3 with BiLSTM, LCNet with BiLSTM and a two-layer head (both of height 32), LCNet with SVTR (48)."""
+    charset: Path = LATIN_CHARSET
+    """One character a line, in class order, without the blank."""
+
+
+class MutualSettings(Settings):
+    """U-DML: a second student; the published weights are all 1."""
+
+    outputs: NonNegativeFloat = 1.0
+    """Of the divergence between both outputs."""
+    features: NonNegativeFloat = 1.0
+    """Of the squared difference of both backbones' maps."""
+
+
+class CentreSettings(Settings):
+    """Enhanced CTC."""
+
+    centres: Path
+    """From `python -m train centres`."""
+    weight: PositiveFloat = 0.05
+    """lambda of the paper."""
+
+
+class AttentionSettings(Settings):
+    """GTC: a branch that is left behind."""
+
+    weight: PositiveFloat = 1.0
+    """As published for PP-OCRv3 and PP-OCRv4."""
+    guides: bool = True
+    """The backbone learns from the branch alone; neck and CTC head read what it gives. Set it to false where the
+    backbone is trained already: a branch that starts at random would spoil it first."""
+    width: PositiveInt = Field(default=192, multiple_of=8)
+
+
+class TeacherSettings(Settings):
+    """A published larger recogniser."""
+
+    model: Path
+    """The wheel rapidocr-3.10.0 or PP-OCRv6_rec_small.onnx itself; see train/teacher.py."""
+    weight: PositiveFloat = 0.5
+
+
+class LearnSettings(Settings):
+    """What is learnt from besides CTC on labels; nothing when not given."""
+
+    mutual: MutualSettings | None = None
+    centre: CentreSettings | None = None
+    attention: AttentionSettings | None = None
+    teacher: TeacherSettings | None = None
+
+
+class LineData(Settings):
+    """Lines drawn on the fly, and lines of files."""
+
+    fonts: Path | None = None
+    """Folder of fonts; /usr/share/fonts when not given."""
+    width: PositiveInt = Field(default=320, multiple_of=16)
+    """Pixels that every rendered line is padded to; one that is a little longer is squeezed, a longer one not used."""
+    augment: float = Field(default=0.4, ge=0, le=1)
+    """Probability of each change of `train.data.augment`, on rendered and labelled lines."""
+    join: float = Field(default=0.0, ge=0, le=1)
+    """Probability of a second line, after a space, beside a rendered line where there is room (RecConAug)."""
+    held_out: PositiveInt = 200
+    """Rendered lines of another seed that are evaluated on."""
+    sets: tuple[Path, ...] = ()
+    """Label files or folders to learn from too (train/datasets/formats.py)."""
+    sets_share: float = Field(default=0.5, gt=0, le=1)
+    """Share of the batches that is made of `sets`, where there are any."""
+    unlabelled: tuple[Path, ...] = ()
+    """Folders of pictures of lines that only a teacher reads."""
+    unlabelled_share: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the batches that is made of them, where there are any."""
+    held_out_sets: tuple[Path, ...] = ()
+    """Label files or folders to evaluate on, instead of rendered lines."""
+    widths: tuple[PositiveInt, ...] = (96, 160, 240, 320)
+    """Buckets of lines from files, ascending multiples of 16; the last one squeezes what is longer."""
+    drop: bool = False
+    """Leave out labels that cannot be learnt (empty, outside the charset, too few time steps), not refuse them."""
+
+    @field_validator("widths")
+    @classmethod
+    def _ascend(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if not widths or list(widths) != sorted(set(widths)) or any(width % 16 for width in widths):
+            raise ValueError("must be ascending multiples of 16")
+        return widths
+
+
+class RecognitionRecipe(Recipe):
+    """What a recogniser is trained from."""
+
+    model: RecognizerSettings = RecognizerSettings()
+    learn: LearnSettings = LearnSettings()
+    data: LineData = LineData()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "RecognitionRecipe":
+        if self.learn.mutual and self.start.published:
+            raise ValueError(
+                "`learn.mutual` needs two students that differ: begin at random, or with a checkpoint of such a pair"
+            )
+        if self.start.published and self.model.network != "ppocrv3":
+            raise ValueError("`start.published` has the weights of `model.network: ppocrv3` only")
+        if self.data.unlabelled and not self.learn.teacher:
+            raise ValueError("`data.unlabelled` needs `learn.teacher`, which reads what has no label")
+        form = FORMS[self.model.network]
+        if self.learn.teacher and (form.height, form.stride) != (HEIGHT, STRIDE):
+            raise ValueError("`learn.teacher` has the time steps of `model.network: ppocrv3`; choose that network")
+        return self
