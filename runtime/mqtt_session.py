@@ -1,4 +1,4 @@
-"""One connection to the broker, from its CONNECT to its end. The only module of the appliance that uses paho-mqtt.
+"""One connection to the broker, from its CONNECT to its end: what paho-mqtt does for the publisher.
 
 A session never reconnects and is never used again: whoever wants another connection makes another session. So nothing
 that paho queued for one connection can turn up on the next, and every acknowledgement belongs to one session.
@@ -10,7 +10,6 @@ import logging
 import socket
 import ssl
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
@@ -24,6 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_ocr.errors import ConfigError
 from runtime.config import MqttConfig
+from runtime.mqtt_client import WatchedClient, refusal_in, weakly, why_closed
 from runtime.mqtt_messages import (
     JPEG,
     Accepted,
@@ -84,7 +84,7 @@ class Session:
         self._config = config
         self._inbox = inbox
         self._on_received = on_received
-        self._client = _Client(
+        self._client = WatchedClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if self._speaks_5 else MQTTProtocolVersion.MQTTv311,
@@ -204,13 +204,12 @@ class Session:
             self._inbox.put(Accepted(self, min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))))
 
     def _on_publish(self, client: paho.Client, userdata: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
-        refusal = str(reason) if reason.is_failure else None
-        self._inbox.put(Acknowledged(self, mid, refusal, time.monotonic()))
+        self._inbox.put(Acknowledged(self, mid, refusal_in([reason]), time.monotonic()))
 
     def _on_subscribe(
         self, client: paho.Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Any
     ) -> None:
-        self._inbox.put(Subscribed(self, next((str(reason) for reason in reasons if reason.is_failure), None)))
+        self._inbox.put(Subscribed(self, refusal_in(reasons)))
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
         self._on_received(
@@ -228,8 +227,7 @@ class Session:
     def _on_disconnect(
         self, client: paho.Client, userdata: Any, flags: paho.DisconnectFlags, reason: ReasonCode, properties: Any
     ) -> None:
-        text = str(reason) if str(reason) != "Unspecified error" else "the broker closed the connection"
-        taken_over = flags.is_disconnect_packet_from_server and str(reason) == "Session taken over"
+        text, taken_over = why_closed(flags, reason)
         self._inbox.put(Closed(self, text, taken_over=taken_over))
 
     def _on_fault(self, error: Exception) -> None:
@@ -239,34 +237,6 @@ class Session:
         if sock is not None:
             sock.close()
         self._inbox.put(Closed(self, f"unexpected error ({type(error).__name__})", is_fault=True))
-
-
-class _Client(paho.Client):
-    """paho's client; tells when an exception, of a callback or its own, ends its network thread."""
-
-    on_fault: Callable[[Exception], None]
-
-    def _thread_main(self) -> None:
-        try:
-            super()._thread_main()
-        except Exception as error:
-            self.on_fault(error)
-
-
-def weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """A method that does not keep its object alive; when that is gone, nothing happens.
-
-    A client that held its session, which holds the client, would keep the sockets of every ended connection open until
-    the garbage collector comes by; in a process with much in it, that is hardly ever.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: Any) -> None:
-        found = reference()
-        if found is not None:
-            found(*args)
-
-    return call
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext | None:

@@ -21,7 +21,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from runtime.config import MqttConfig
-from runtime.mqtt_session import CONNECT_TIMEOUT_S, KEEPALIVE_S, weakly
+from runtime.mqtt_client import WatchedClient, refusal_in, weakly, why_closed
+from runtime.mqtt_session import CONNECT_TIMEOUT_S, KEEPALIVE_S
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class LinkClient:
         self._on_message = on_message
         self._one_at_a_time = one_at_a_time
         self._is_5 = is_5
-        self._client = _WatchedClient(
+        self._client = WatchedClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if is_5 else MQTTProtocolVersion.MQTTv311,
@@ -208,15 +209,13 @@ class LinkClient:
     def _on_subscribe(
         self, client: Any, userdata: Any, mid: int, reasons: Sequence[ReasonCode], properties: Any
     ) -> None:
-        self.signals.put(Subscribed(next((str(reason) for reason in reasons if reason.is_failure), None)))
+        self.signals.put(Subscribed(refusal_in(reasons)))
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
-        refusal = str(reason) if reason.is_failure else None
-        self.signals.put(Acknowledged(mid, refusal, is_heard=reason.value != NO_MATCHING_SUBSCRIBERS))
+        self.signals.put(Acknowledged(mid, refusal_in([reason]), is_heard=reason.value != NO_MATCHING_SUBSCRIBERS))
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        text = str(reason) if str(reason) != "Unspecified error" else "the broker closed the connection"
-        self.signals.put(Closed(text, flags.is_disconnect_packet_from_server and text == "Session taken over"))
+        self.signals.put(Closed(*why_closed(flags, reason)))
 
     def _on_fault(self, error: Exception) -> None:
         """An exception ended the network thread; paho itself would look connected for ever."""
@@ -236,18 +235,6 @@ class LinkClient:
         except Exception:
             logger.exception("frames: a message could not be taken in")
             acknowledge()  # or the broker would never send another one
-
-
-class _WatchedClient(paho.Client):
-    """paho's client; tells when an exception, of a callback or its own, ends its network thread."""
-
-    on_fault: Callable[[Exception], None]
-
-    def _thread_main(self) -> None:
-        try:
-            super()._thread_main()
-        except Exception as error:
-            self.on_fault(error)
 
 
 def _link_message(message: paho.MQTTMessage) -> LinkMessage:
