@@ -1,6 +1,6 @@
-"""One camera's frames in a thread of their own: opened, read, masked, and opened again when they stop.
+"""One camera's frames in a thread of their own: opened, read, and opened again when they stop.
 
-    source -> masks -> LatestFrameSlot -> next_frame()
+    source -> LatestFrameSlot -> next_frame()
 
 Whatever happens to the source, the rest of the program sees only a frame or None, a state and counters.
 """
@@ -9,12 +9,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Literal
-
-import cv2
-import numpy as np
 
 from edge_ocr.errors import SourceError
 from runtime.backoff import MAX_BACKOFF_S, Backoff
@@ -37,7 +33,6 @@ WATCH_EVERY_S = 1.0
 log = logging.getLogger(__name__)
 
 Policy = Literal["latest", "every"]
-Polygon = Sequence[tuple[float, float]]
 
 
 class CaptureThread:
@@ -49,7 +44,6 @@ class CaptureThread:
         name: The camera, for logs and thread names.
         source: What is read; opened, read and closed by the reading thread only.
         policy: latest: the newest frame wins, overwritten ones are counted; every: the source waits.
-        masks: Polygons in pixels that are painted black before anybody sees the frame.
         on_state: Called with the state and its reason whenever one changes, from our threads: be short.
         clock: Monotonic seconds.
         wait: Sleeps so many seconds; None: until `stop` at most.
@@ -61,7 +55,6 @@ class CaptureThread:
         name: str,
         source: Source,
         policy: Policy,
-        masks: Sequence[Polygon] = (),
         on_state: StateCallback | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -71,7 +64,6 @@ class CaptureThread:
         self._name = name
         self._source = source
         self._policy = policy
-        self._masks = [np.round(np.asarray(mask, np.float64)).astype(np.int32) for mask in masks]
         self._clock = clock
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
@@ -212,19 +204,11 @@ class CaptureThread:
                 return
             self._resumed.wait()
         self._status.change("streaming", None)
-        frame = self._masked(frame)
         if self._policy == "every":
             if not self._slot.put_when_empty(frame):
                 self._counters.dropped("stopped")
         elif (lost := self._slot.put(frame)) is not None:
             self._counters.dropped(lost)
-
-    def _masked(self, frame: Frame) -> Frame:
-        if not self._masks:
-            return frame
-        image = frame.image.copy()
-        cv2.fillPoly(image, self._masks, (0, 0, 0))
-        return replace(frame, image=image)
 
     def _wait_to_reconnect(self, error: SourceError) -> None:
         self._counters.interrupted()

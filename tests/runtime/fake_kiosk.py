@@ -84,7 +84,7 @@ def make_kiosk(
     })
 
     def open_capture(name: str, config: CameraConfig, on_state: StateCallback) -> CaptureThread:
-        return CaptureThread(name, FakeSource(), "latest", config.ignore, on_state)
+        return CaptureThread(name, FakeSource(), "latest", on_state)
 
     return Appliance(
         config, FakeReader(), open_capture=open_capture, outbox=outbox, backoff=Backoff(lambda: 0.02),

@@ -36,7 +36,7 @@ def frame_code(index: int) -> int:
 
 def open_capture(name: str, config: CameraConfig, on_state: StateCallback, *, realtime: bool) -> CaptureThread:
     codes = [frame_code(index) for index in range(N_FRAMES)] if name == "busy" else [WORLD]
-    return CaptureThread(name, FakeSource(codes, ends=False), "every", config.ignore, on_state)
+    return CaptureThread(name, FakeSource(codes, ends=False), "every", on_state)
 
 
 class LoggingSpool(Spool):

@@ -122,7 +122,7 @@ class FakeSource:
 
 def captures(**sources: FakeSource) -> OpenCapture:
     def make(name: str, config: CameraConfig, on_state: StateCallback) -> CaptureThread:
-        return CaptureThread(name, sources[name], "every", config.ignore, on_state)
+        return CaptureThread(name, sources[name], "every", on_state)
 
     return make
 

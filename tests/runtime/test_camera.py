@@ -2,6 +2,8 @@
 
 from typing import cast
 
+import numpy as np
+
 from runtime.camera import Camera, Capture, Origin, make_camera
 from runtime.config import CameraConfig
 from runtime.frames import Frame
@@ -42,3 +44,13 @@ def test_frames_that_need_no_read_do_not_hide_that_nobody_reads() -> None:
     assert camera.finish()
     show(camera, 65, 1)
     assert camera.unread_since_s is None
+
+
+def test_masks_are_black_before_anybody_sees_the_frame_and_the_source_keeps_its_own() -> None:
+    config = CameraConfig(source="test:", ignore=(((0.0, 0.0), (3.0, 0.0), (3.0, 7.0), (0.0, 7.0)),))
+    camera = make_camera("cam0", config, cast(Capture, None), Origin("kiosk", "boot", "toy", "test-cpu"), Redactor())
+    original = Frame(np.full((8, 8, 3), 200, np.uint8), 0, 1000.0, 0.0, decode_ms=1.0)
+    frame = camera.masked(original)
+    assert (frame.image[:, :4] == 0).all()
+    assert (frame.image[:, 4:] == 200).all()
+    assert (original.image == 200).all()

@@ -151,17 +151,6 @@ def test_the_latest_frame_wins_and_every_other_is_counted() -> None:
     assert bench.capture.stats().frames_dropped == {"overwritten": 4}
 
 
-def test_masks_are_black_before_anybody_sees_the_frame_and_the_source_keeps_its_own() -> None:
-    original = make_frame(0)
-    mask = [(0.0, 0.0), (3.0, 0.0), (3.0, 7.0), (0.0, 7.0)]
-    bench = start(Bench(FakeSource([original], is_live=False), masks=[mask]))
-    frame = bench.capture.next_frame(TIMEOUT_S)
-    assert frame is not None
-    assert (frame.image[:, :4] == 0).all()
-    assert (frame.image[:, 4:] == 200).all()
-    assert (original.image == 200).all()
-
-
 def test_a_live_source_is_opened_again_with_growing_waits() -> None:
     no_camera = OSError("no camera")
     source = FakeSource([make_frame(0), SourceError("cable")], [no_camera], [no_camera], [make_frame(1), None])

@@ -83,7 +83,7 @@ class Bench:
     def capture(self, name: str, config: CameraConfig, on_state: StateCallback) -> CaptureThread:
         self.started.append(name)
         source = FakeSource([HELLO] * 5, ends=False)
-        return CaptureThread(name, source, "every", config.ignore, on_state)
+        return CaptureThread(name, source, "every", on_state)
 
     @contextmanager
     def running(self, notifier: Notifier | None = None) -> Iterator[Service]:
