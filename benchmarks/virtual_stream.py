@@ -22,6 +22,7 @@ from runtime.frames import CameraFault, Frame
 from runtime.latency import LatencyRecorder
 from runtime.redaction import Redactor
 from runtime.sources.paced import FPS_WITHOUT_RATE, Recording
+from runtime.sources.wrapped import WrappedRecording
 from runtime.tracking import TrackEvent
 
 CORES = 1.6
@@ -184,17 +185,15 @@ class VirtualCapture:
         return replace(frame, index=index, ts=index / self._fps, arrival_s=time.monotonic())
 
 
-class Sampled:
+class Sampled(WrappedRecording[Recording]):
     """A recording of which some frames are read in full, outside of virtual time, while it is played.
 
     CPU time is not the same at all times: on a busy machine the same work takes up to half as much again. A ratio needs
     both of its parts from the same minutes.
     """
 
-    is_live = False
-
     def __init__(self, recording: Recording, reader: Reader, every: int) -> None:
-        self._recording = recording
+        super().__init__(recording)
         self._reader = reader
         self._every = every
         self._n_read = 0
@@ -204,20 +203,6 @@ class Sampled:
     def cpu_s_per_frame(self) -> float:
         """Mean CPU seconds of reading a frame; 0 before the first."""
         return sum(self._costs_s) / max(len(self._costs_s), 1)
-
-    @property
-    def description(self) -> str:
-        """The recording's."""
-        return self._recording.description
-
-    @property
-    def nominal_fps(self) -> float | None:
-        """The recording's."""
-        return self._recording.nominal_fps
-
-    def open(self) -> None:
-        """Open the recording."""
-        self._recording.open()
 
     def read(self) -> Frame | None:
         """The next frame; None at the end."""
@@ -232,7 +217,3 @@ class Sampled:
     def skip(self) -> bool:
         """Pass over one frame; False at the end."""
         return self._recording.skip()
-
-    def close(self) -> None:
-        """Close the recording."""
-        self._recording.close()

@@ -23,6 +23,7 @@ from runtime.profile_input import Job, open_clip
 from runtime.profile_report import Series, StreamPart
 from runtime.profiling import CAPACITY, Subject, thin_out
 from runtime.sources.paced import FPS_WITHOUT_RATE, PacedSource, Recording
+from runtime.sources.wrapped import WrappedRecording
 from runtime.usage import UsageMeter
 
 CAMERA = "clip"
@@ -129,31 +130,19 @@ class NullOutbox:
         """Nothing to do."""
 
 
-class LoopedRecording:
+class LoopedRecording(WrappedRecording[Recording]):
     """A recording that starts again at its end, until it has lasted long enough."""
 
-    is_live = False
-
     def __init__(self, recording: Recording, seconds: float) -> None:
-        self._recording = recording
+        super().__init__(recording)
         self._seconds = seconds
         self._left = 0
         self.n_skipped = 0
         """Frames passed over because they came too late: decoding could not keep up."""
 
-    @property
-    def description(self) -> str:
-        """The recording's."""
-        return self._recording.description
-
-    @property
-    def nominal_fps(self) -> float | None:
-        """The recording's."""
-        return self._recording.nominal_fps
-
     def open(self) -> None:
         """Open the recording."""
-        self._recording.open()
+        super().open()
         self._left = round(self._seconds * (self.nominal_fps or FPS_WITHOUT_RATE))
 
     def read(self) -> Frame | None:
@@ -175,10 +164,6 @@ class LoopedRecording:
             return True
         self._rewind()
         return self._recording.skip()
-
-    def close(self) -> None:
-        """Close the recording."""
-        self._recording.close()
 
     def _count_down(self) -> bool:
         self._left -= 1

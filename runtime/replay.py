@@ -9,7 +9,6 @@ fixed threads. INT8 is not used: its kernels round differently from one instruct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from edge_ocr.errors import EdgeOcrError, SourceError
 from edge_ocr.profile import DeviceProfile, PrecisionPerNetwork
@@ -22,6 +21,7 @@ from runtime.frames import Frame, Source
 from runtime.latency import LatencyRecorder
 from runtime.redaction import Redactor
 from runtime.sources.paced import FPS_WITHOUT_RATE
+from runtime.sources.wrapped import WrappedRecording
 from runtime.tracking import TrackEvent
 
 THREADS = 2
@@ -101,33 +101,17 @@ def replay(
     return Replayed(tuple(events), timed.n_frames, timed.n_frames / timed.rate)
 
 
-class PlaceTimed:
+class PlaceTimed(WrappedRecording[Source]):
     """A recording whose frames are as old as their place in it says."""
 
-    is_live: Literal[False] = False
-
     def __init__(self, recording: Source) -> None:
-        self._recording = recording
+        super().__init__(recording)
         self.n_frames = 0
-
-    @property
-    def description(self) -> str:
-        """The recording's."""
-        return self._recording.description
-
-    @property
-    def nominal_fps(self) -> float | None:
-        """The recording's."""
-        return self._recording.nominal_fps
 
     @property
     def rate(self) -> float:
         """Frames a second that its times are counted with."""
         return self.nominal_fps or FPS_WITHOUT_RATE
-
-    def open(self) -> None:
-        """Open the recording."""
-        self._recording.open()
 
     def read(self) -> Frame | None:
         """The next frame; None at the end."""
@@ -136,10 +120,6 @@ class PlaceTimed:
             return None
         self.n_frames = frame.index + 1
         return replace(frame, ts=frame.index / self.rate)
-
-    def close(self) -> None:
-        """Close the recording."""
-        self._recording.close()
 
 
 def _check(camera: Camera) -> None:
