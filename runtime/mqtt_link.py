@@ -51,8 +51,6 @@ class Link:
         self._latest = dict(latest)
         """Latest values that this session has not got yet, by topic."""
         self._passing: deque[Publication] = deque()
-        self._last_key = 0
-        """Key of the newest event sent."""
         self._lock = Lock()
 
     def put_latest(self, publication: Publication) -> None:
@@ -79,9 +77,7 @@ class Link:
             if publication is None:
                 break
             self._send(publication, None)
-        room = self._window - len(self.in_flight)
-        for stored in self._outbox.peek(self._last_key, room) if room > 0 else ():
-            self._last_key = stored.key
+        for stored in self._next_events(self._window - len(self.in_flight)):
             try:
                 publication = self._compose(stored)
             except ValueError:  # a disk can damage what it keeps
@@ -93,7 +89,7 @@ class Link:
         """Whether everything was sent and acknowledged."""
         with self._lock:
             waits = bool(self._latest or self._passing)
-        return not (waits or self.in_flight or self._outbox.peek(self._last_key, 1))
+        return not (waits or self.in_flight or self._outbox.peek(1))
 
     def waits_since_s(self) -> float | None:
         """When the oldest message was sent that is not acknowledged; None while there is none."""
@@ -102,6 +98,14 @@ class Link:
     def is_delayed(self, stored: StoredMessage) -> bool:
         """Whether an event had to wait for this connection."""
         return stored.put_s < self.since_s
+
+    def _next_events(self, room: int) -> list[StoredMessage]:
+        """The oldest events that are not under way. Not "newer than the last": a disk may hide some for a time."""
+        if room <= 0:
+            return []
+        under_way = {flight.stored.key for flight in self.in_flight.values() if flight.stored is not None}
+        pending = self._outbox.peek(room + len(under_way))
+        return [stored for stored in pending if stored.key not in under_way][:room]
 
     def _next_direct(self) -> Publication | None:
         with self._lock:

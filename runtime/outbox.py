@@ -67,8 +67,8 @@ class Outbox(Protocol):
         """Commit messages together. Never blocks on the network; what does not fit any more is counted as dropped."""
         ...
 
-    def peek(self, after: int, limit: int) -> list[StoredMessage]:
-        """The oldest pending messages with a key above `after`, at most `limit`; they stay in the outbox."""
+    def peek(self, limit: int) -> list[StoredMessage]:
+        """The oldest pending messages, at most `limit`; they stay in the outbox."""
         ...
 
     def acknowledge(self, key: int) -> None:
@@ -119,10 +119,10 @@ class MemoryOutbox:
                 self._count_drop("full")
                 self._say_full()
 
-    def peek(self, after: int, limit: int) -> list[StoredMessage]:
-        """The oldest pending messages with a key above `after`, at most `limit`."""
+    def peek(self, limit: int) -> list[StoredMessage]:
+        """The oldest pending messages, at most `limit`."""
         with self._lock:
-            return list(islice((stored for key, stored in self._pending.items() if key > after), limit))
+            return list(islice(self._pending.values(), limit))
 
     def acknowledge(self, key: int) -> None:
         """Delete a message that the broker has."""

@@ -107,7 +107,7 @@ class NullOutbox:
         """Count messages."""
         self._sent += len(messages)
 
-    def peek(self, after: int, limit: int) -> list[StoredMessage]:
+    def peek(self, limit: int) -> list[StoredMessage]:
         """Nothing is ever pending."""
         return []
 

@@ -93,10 +93,10 @@ class Spool:
                 self._held.popitem(last=False)
                 self._count("unspooled")
 
-    def peek(self, after: int, limit: int) -> list[StoredMessage]:
-        """The oldest pending messages with a key above `after`, at most `limit`."""
+    def peek(self, limit: int) -> list[StoredMessage]:
+        """The oldest pending messages, at most `limit`."""
         with self._lock:
-            found = [*self._peek_file(after, limit), *(one for key, one in self._held.items() if key > after)]
+            found = [*self._peek_file(0, limit), *self._held.values()]
             return sorted(found, key=lambda one: one.key)[:limit]
 
     def acknowledge(self, key: int) -> None:
@@ -162,12 +162,11 @@ class Spool:
 
     def _is_in_file(self, key: int) -> bool:
         """Whether it is a message of the file; assumed while that cannot be read."""
-        if self._file is None or self._shift is None:
-            return True
-        return [one.key for one in self._peek_file(key - 1, 1)] == [key]
+        found = self._peek_file(key - 1, 1)
+        return self._file is None or [one.key for one in found] == [key]
 
     def _peek_file(self, after: int, limit: int) -> list[StoredMessage]:
-        """Pending messages of the file; nothing while it cannot be read."""
+        """Pending messages of the file with a key above `after`; nothing while it cannot be read."""
         if self._file is None or self._shift is None:
             return []
         try:
@@ -176,7 +175,7 @@ class Spool:
             self._failed(error)
             return []
         stored = (self._stored(row, row.key + self._shift) for row in rows)
-        return [one for one in stored if one.key not in self._gone]
+        return [one for one in stored if one.key not in self._gone][:limit]
 
     def _stored(self, row: Row, key: int) -> StoredMessage:
         if key in self._old_keys:

@@ -230,19 +230,24 @@ class Soak:
     # -- what the nodes say
 
     def _is_well(self) -> bool:
-        """Whether all is well by every account: the answer to /readyz, and the states that were published last."""
+        return not self._ailments()
+
+    def _ailments(self) -> list[str]:
+        """What is not well by some account: the answer to /readyz, or the states that were published last."""
         answer = self._kiosk.ready()
         status = self._latest("kiosk/status")
-        return (
-            answer["broker"] == "connected"
-            and answer["spool"] == "ok"
-            and answer["cameras"] == {"door": "streaming", "desk": "streaming"}
-            and answer["pending"] < 5
-            and all(self._told(camera) == ("streaming", None) for camera in ("door", "desk"))
-            and (status["state"], status["spool"]) == ("online", "ok")
-            and self._hall.ready()["broker"] == "connected"
-            and self._latest("hall/status")["state"] == "online"
-        )
+        is_well = {
+            "kiosk is connected": answer["broker"] == "connected",
+            "its spool is ok": answer["spool"] == "ok",
+            "its cameras stream": answer["cameras"] == {"door": "streaming", "desk": "streaming"},
+            "few events are pending": answer["pending"] < 5,
+            "door tells that it streams": self._told("door") == ("streaming", None),
+            "desk tells that it streams": self._told("desk") == ("streaming", None),
+            "kiosk tells that it is online": (status["state"], status["spool"]) == ("online", "ok"),
+            "hall is connected": self._hall.ready()["broker"] == "connected",
+            "hall tells that it is online": self._latest("hall/status")["state"] == "online",
+        }
+        return [name for name, is_so in is_well.items() if not is_so]
 
     def _told(self, camera: str) -> tuple[str | None, str | None]:
         """State and kind of fault of a camera as published last."""
@@ -273,7 +278,9 @@ class Soak:
                 topics = ("kiosk/status", "kiosk/door/status", "kiosk/desk/status", "hall/status", "hall/metrics")
                 states = [f"{topic}: {dict(self._latest(topic))}" for topic in topics]
                 told = [*self._kiosk.log_lines[-30:], *self._hall.log_lines[-9:], repr(self._kiosk.ready()), *states]
-                raise AssertionError("it did not happen; what the nodes said last:\n" + "\n".join(told))
+                missing = ", ".join(self._ailments()) or "nothing"
+                raise AssertionError(f"waited for {is_true.__qualname__}; for all to be well is missing: {missing}; "
+                                     "what the nodes said last:\n" + "\n".join(told))  # fmt: skip
             time.sleep(0.2)
 
     # -- the end

@@ -23,7 +23,7 @@ from runtime.mqtt_link import MAX_PASSING
 from runtime.mqtt_messages import MqttVersion, Publication, Received
 from runtime.mqtt_rivalry import Rivalry
 from runtime.mqtt_session import WINDOW
-from runtime.outbox import MemoryOutbox
+from runtime.outbox import MemoryOutbox, StoredMessage
 from tests.runtime.mosquitto import needs_openssl
 from tests.runtime.mqtt_node import (
     EVENTS,
@@ -376,6 +376,23 @@ def test_what_was_not_acknowledged_is_sent_again_on_the_next_connection() -> Non
         sent = [message.payload for message in broker.published if message.topic == EVENTS]
         assert fields(sent, "seq") == [1, 2, 3, 4, 5] * 2
         assert fields(sent, "delayed") == [False] * 5 + [True] * 5
+
+
+def test_events_that_the_disk_hides_for_a_time_are_sent_when_they_can_be_read_again() -> None:
+    class Hiding(MemoryOutbox):
+        n_hidden = 2
+
+        def peek(self, limit: int) -> list[StoredMessage]:
+            return super().peek(limit + self.n_hidden)[self.n_hidden :]
+
+    outbox = Hiding()
+    with ScriptedBroker() as broker, running(Node(broker.port, outbox=outbox)) as node:
+        node.put(3)
+        wait_until(lambda: node.pending == 2)
+        outbox.n_hidden = 0
+        node.put()
+        wait_until(lambda: node.pending == 0)
+        assert node.publisher.connects == 1
 
 
 # -- stopping

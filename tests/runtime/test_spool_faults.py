@@ -136,7 +136,7 @@ def test_a_kill_with_a_full_spool_loses_nothing_and_open_texts_are_ended(tmp_pat
                 events = run_and_stop(node, subscriber)
     with node.open_spool() as spool:
         counts = spool.counts()
-        left = [json.loads(stored.message.payload) for stored in spool.peek(0, 10_000)]
+        left = [json.loads(stored.message.payload) for stored in spool.peek(10_000)]
     assert [event for event in left if event.get("reason") == "restart"] == []
     assert set(counts.dropped) == {"full"}
     waiting = {(f"edge-ocr/kiosk/{event['camera']}/events", event["boot_id"], event["seq"]) for event in left}
@@ -293,7 +293,7 @@ def test_a_read_only_spool_keeps_what_it_has_until_it_can_be_written(small_disk:
         remount(small_disk, "rw")
         spool.tend()
         assert spool.counts().pending == 2
-        (first, second) = spool.peek(0, 9)
+        (first, second) = spool.peek(9)
         assert (first.message.payload, second.message.payload) == (message.payload, message.payload)
         assert spool.state not in {"read-only", "failed"}
 
