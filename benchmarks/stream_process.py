@@ -13,11 +13,11 @@ from typing import Any
 
 from edge_ocr import Reader
 from runtime.appliance import Appliance
-from runtime.capture import CaptureThread
-from runtime.capture_status import StateCallback
-from runtime.config import CameraConfig, KioskConfig, MqttConfig
+from runtime.capture.status import StateCallback
+from runtime.capture.thread import CaptureThread
+from runtime.config.kiosk import CameraConfig, KioskConfig, MqttConfig
 from runtime.frames import Frame
-from runtime.mqtt_messages import MqttVersion
+from runtime.mqtt.messages import MqttVersion
 from runtime.sources import open_source
 
 NODE = "bench"

@@ -18,9 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from benchmarks.clip_scores import Published
 from benchmarks.stream_process import NODE, camera_name
 from edge_ocr.errors import EdgeOcrError
-from runtime.broker import EmbeddedBroker
 from runtime.events import TextEvent
-from runtime.topics import camera_events
+from runtime.mqtt.broker import EmbeddedBroker
+from runtime.mqtt.topics import camera_events
 
 ROOT = Path(__file__).parent.parent
 LAST_MESSAGES_S = 5.0

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from benchmarks.stream_run import ToldEvent
 from edge_ocr import Reader
 from runtime.camera import Camera, Origin, make_camera
-from runtime.capture_counters import CaptureStats
-from runtime.config import CameraConfig
+from runtime.capture.counters import CaptureStats
+from runtime.config.kiosk import CameraConfig
 from runtime.events import CameraState, EventLatency
 from runtime.frame_loop import FrameLoop, PageReader
 from runtime.frames import CameraFault, Frame
-from runtime.latency import LatencyRecorder
-from runtime.redaction import Redactor
+from runtime.monitoring.latency import LatencyRecorder
+from runtime.rules.redaction import Redactor
 from runtime.sources.paced import FPS_WITHOUT_RATE, Recording
 from runtime.sources.wrapped import WrappedRecording
-from runtime.tracking import TrackEvent
+from runtime.texts.tracking import TrackEvent
 
 CORES = 1.6
 """Of two: reading a page spreads over them, but for the parts between the networks."""

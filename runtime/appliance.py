@@ -17,12 +17,11 @@ from typing import Literal
 
 from edge_ocr import __version__
 from edge_ocr.errors import EdgeOcrError, PublishError, SourceError
-from runtime import topics
 from runtime.backoff import Backoff
 from runtime.camera import Camera, Capture, Origin, make_camera
-from runtime.capture import CaptureThread
-from runtime.capture_status import StateCallback
-from runtime.config import CameraConfig, KioskConfig
+from runtime.capture.status import StateCallback
+from runtime.capture.thread import CaptureThread
+from runtime.config.kiosk import CameraConfig, KioskConfig
 from runtime.controls import Controls, subscriptions
 from runtime.events import (
     CameraStatus,
@@ -34,16 +33,17 @@ from runtime.events import (
     rfc3339,
 )
 from runtime.frame_loop import FrameLoop, Observer, PageReader
-from runtime.health import Progress
-from runtime.latency import LatencyRecorder
-from runtime.mqtt import Presence, Publisher
-from runtime.mqtt_messages import MqttVersion
-from runtime.outbox import About, MemoryOutbox, Message, Outbox
+from runtime.monitoring.health import Progress
+from runtime.monitoring.latency import LatencyRecorder
+from runtime.mqtt import topics
+from runtime.mqtt.messages import MqttVersion
+from runtime.mqtt.publisher import Presence, Publisher
+from runtime.offload.remote_reader import RemoteReader
 from runtime.payload import StageLatency
-from runtime.redaction import Redactor, load_key
-from runtime.remote_reader import RemoteReader
+from runtime.rules.redaction import Redactor, load_key
 from runtime.sources import open_source
-from runtime.tracking import TrackEvent
+from runtime.spool.outbox import About, MemoryOutbox, Message, Outbox
+from runtime.texts.tracking import TrackEvent
 
 logger = logging.getLogger(__name__)
 

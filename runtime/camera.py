@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.capture_counters import CaptureStats
-from runtime.config import CameraConfig
+from runtime.capture.counters import CaptureStats
+from runtime.config.kiosk import CameraConfig
 from runtime.events import (
     CameraMetrics,
     CameraState,
@@ -24,13 +24,13 @@ from runtime.events import (
     rfc3339,
 )
 from runtime.frames import CameraFault, Frame
-from runtime.latency import LatencyRecorder
+from runtime.monitoring.latency import LatencyRecorder
 from runtime.payload import Quad, StageLatency
-from runtime.reading import LimitedReader, ZonedReader
-from runtime.redaction import Redactor
-from runtime.scene_reader import AttentionConfig, Look, SceneReader
-from runtime.screening import Screen
-from runtime.tracking import EndReason, Tracker, TrackerConfig, TrackEvent
+from runtime.rules.redaction import Redactor
+from runtime.rules.screening import Screen
+from runtime.texts.reading import LimitedReader, ZonedReader
+from runtime.texts.scene_reader import AttentionConfig, Look, SceneReader
+from runtime.texts.tracking import EndReason, Tracker, TrackerConfig, TrackEvent
 
 LOST_AFTER_S = 15.0
 """Without a frame from a camera that is not there for this long, its texts end: longer than a short outage takes."""
@@ -43,7 +43,7 @@ LATENCIES = 1000
 
 
 class Capture(Protocol):
-    """What gives a camera its frames: `runtime.capture.CaptureThread`."""
+    """What gives a camera its frames: `runtime.capture.thread.CaptureThread`."""
 
     def start(self) -> None:
         """Start reading."""

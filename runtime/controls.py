@@ -6,14 +6,14 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime import home_assistant, topics
 from runtime.camera import Camera
-from runtime.config import KioskConfig
+from runtime.config.kiosk import KioskConfig
 from runtime.events import CommandName
-from runtime.mqtt import Publisher
-from runtime.mqtt_commands import Action, CommandError, CommandHandler, CommandThread, command_filters
-from runtime.mqtt_messages import JPEG, Publication, Received
-from runtime.snapshot import encode_snapshot
+from runtime.mqtt import home_assistant, topics
+from runtime.mqtt.commands import Action, CommandError, CommandHandler, CommandThread, command_filters
+from runtime.mqtt.messages import JPEG, Publication, Received
+from runtime.mqtt.publisher import Publisher
+from runtime.mqtt.snapshot import encode_snapshot
 
 SNAPSHOT_EXPIRY_S = 60
 BETWEEN_FRAMES_S = 10.0

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictInt, StrictStr
 
 from runtime.frames import CameraFault
-from runtime.offload_messages import FramePage, OffloadMetrics, WorkerMetrics
+from runtime.offload.messages import FramePage, OffloadMetrics, WorkerMetrics
 from runtime.payload import Count, Milliseconds, Name, Payload, Quad, Score, Size, StageLatency, Timestamp
-from runtime.redaction import Redaction
+from runtime.rules.redaction import Redaction
 
 EventType = Literal["begin", "update", "end"]
 EndReason = Literal["gone", "replaced", "stopped", "restart", "camera_lost"]

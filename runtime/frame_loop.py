@@ -2,8 +2,8 @@
 
     next_frame -> mask -> look (gate, detect, recognise, track) -> filter -> redact -> on_changes
 
-What is masked is black before anything looks at a frame (`runtime.zones`); what is filtered or redacted never leaves
-`Camera.track` (`runtime.screening`); the rest goes to whoever publishes (`runtime.appliance`).
+What is masked is black before anything looks at a frame (`runtime.rules.zones`); what is filtered or redacted never
+leaves `Camera.track` (`runtime.rules.screening`); the rest goes to whoever publishes (`runtime.appliance`).
 """
 
 import logging
@@ -18,9 +18,9 @@ from runtime.camera import EVENT_STAGES, Camera
 from runtime.events import TextEvent
 from runtime.fair_turns import FairTurns
 from runtime.frames import Frame, FrameDroppedError
-from runtime.latency import LatencyRecorder
-from runtime.reading import LimitedReader
-from runtime.tracking import TrackEvent
+from runtime.monitoring.latency import LatencyRecorder
+from runtime.texts.reading import LimitedReader
+from runtime.texts.tracking import TrackEvent
 
 LOOK_EVERY_S = 1.0
 """Between two looks for cameras that are away."""

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
 from runtime.appliance import Appliance
-from runtime.config import KioskConfig
+from runtime.config.kiosk import KioskConfig
+from runtime.config.reload import changes
 from runtime.events import Metrics
 from runtime.frame_loop import PageReader
-from runtime.health import Progress
-from runtime.latency import LatencyRecorder
-from runtime.reload import changes
-from runtime.remote_reader import RemoteReader
-from runtime.systemd import Notifier
+from runtime.monitoring.health import Progress
+from runtime.monitoring.latency import LatencyRecorder
+from runtime.monitoring.systemd import Notifier
+from runtime.offload.remote_reader import RemoteReader
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Service:
     def _serve(self) -> None:
         """Start what the configuration wants to listen."""
         if self._config.metrics is not None:
-            from runtime.prometheus import serve_monitoring
+            from runtime.monitoring.prometheus import serve_monitoring
 
             self._servers.enter_context(serve_monitoring(self._config.metrics, self))
         if self._config.preview is not None:

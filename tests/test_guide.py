@@ -19,10 +19,10 @@ import yaml
 
 from edge_ocr.errors import ConfigError
 from runtime.cli import COMMANDS
-from runtime.config import load_kiosk
+from runtime.config.kiosk import load_kiosk
 from runtime.events import CameraState, NodeStatus, Outcome, SpoolState, TextEvent
 from runtime.frames import CameraFault
-from runtime.spool import Spool
+from runtime.spool.spool import Spool
 from tests.runtime.mosquitto import PROGRAM, needs_mosquitto, needs_openssl
 from tests.runtime.mqtt_tools import free_port
 
@@ -99,7 +99,7 @@ def test_the_states_and_errors_it_explains_are_those_that_there_are() -> None:
 
 
 def test_the_lines_of_the_log_that_it_explains_are_those_that_are_written() -> None:
-    source = "\n".join(path.read_text() for path in sorted((ROOT / "runtime").glob("mqtt*.py")))
+    source = "\n".join(path.read_text() for path in sorted((ROOT / "runtime" / "mqtt").glob("*.py")))
     for line in rows("line"):
         words = re.split(r"\.\.\.|\(.*?\)|the id '.*?'|\d+ s", line.partition(": ")[0])
         assert all(part.strip() in source for part in words if part.strip()), line

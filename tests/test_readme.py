@@ -11,10 +11,10 @@ import yaml
 
 import optimize.__main__
 from edge_ocr.profile import list_profiles
-from runtime import topics
 from runtime.cli import COMMANDS
-from runtime.config import load_kiosk
+from runtime.config.kiosk import load_kiosk
 from runtime.events import TextEvent
+from runtime.mqtt import topics
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,12 +86,13 @@ def test_the_files_it_links_to_exist() -> None:
 
 def test_the_files_of_its_tree_exist() -> None:
     (tree,) = blocks("text")
-    missing, folder = [], ""
+    missing: list[str] = []
+    folders: list[str] = []
     for line in tree.splitlines():
         names = re.split(r" {2,}", line.strip())[0].split(", ")
-        inner = line.startswith(" ")
-        folder = folder if inner else names[0]
-        missing += [name for name in names if not (ROOT / (folder if inner else "") / name).exists()]
+        level = (len(line) - len(line.lstrip())) // 2
+        folders[level:] = [names[0]]
+        missing += [name for name in names if not ROOT.joinpath(*folders[:level], name).exists()]
     assert missing == []
 
 

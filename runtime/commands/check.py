@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from edge_ocr import ConfigError, EdgeOcrError
-from runtime import checks
-from runtime.config import KioskConfig, config_from_options, load_kiosk
+from runtime.checks import checks
+from runtime.config.kiosk import KioskConfig, config_from_options, load_kiosk
 from runtime.redact import redact
-from runtime.spool_path import check_spool
+from runtime.spool.path import check_spool
 
 Check = tuple[str, Callable[[], str]]
 """What is tried, and the function that tries it: it tells what it found, or raises."""
@@ -75,7 +75,7 @@ def _checks(args: argparse.Namespace, config: KioskConfig | None) -> Iterator[Ch
         if config.preview is not None:
             yield "preview", partial(checks.check_preview, config.preview)
     if config is not None and config.offload is not None:
-        from runtime.remote_check import check_workers
+        from runtime.checks.workers import check_workers
 
         yield "workers", partial(check_workers, config)
         return

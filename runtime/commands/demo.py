@@ -21,14 +21,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import ValidationError
 
 from edge_ocr.errors import ConfigError, EdgeOcrError, SourceError
-from runtime import topics
 from runtime.appliance import Appliance, open_configured_capture
-from runtime.broker import EmbeddedBroker
-from runtime.clip_score import ClipScore, load_labels, score_clip
 from runtime.commands.run import load_warm_reader
-from runtime.config import KioskConfig, config_from_options
+from runtime.config.kiosk import KioskConfig, config_from_options
 from runtime.events import TextEvent
-from runtime.mqtt_messages import MqttVersion
+from runtime.mqtt import topics
+from runtime.mqtt.broker import EmbeddedBroker
+from runtime.mqtt.messages import MqttVersion
+from runtime.replay.clip_score import ClipScore, load_labels, score_clip
 from runtime.service import LoadReader
 from runtime.sources import open_source
 

@@ -9,12 +9,19 @@ from pathlib import Path
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
 from runtime.files import check_writable, write_file
-from runtime.plots import check_plot, plot_profile
-from runtime.profile_input import Job, input_facts
-from runtime.profile_report import VALID_SINGLE_STREAM_S, ProfileReport, ProfileRun, look_at_host, look_at_versions, now
-from runtime.profile_stream import run_stream
-from runtime.profile_text import report_text
-from runtime.profiling import OpenSubject, RunStream, log_to_stderr, measure_in_subprocess, open_subject
+from runtime.profiling.input import Job, input_facts
+from runtime.profiling.measure import OpenSubject, RunStream, log_to_stderr, measure_in_subprocess, open_subject
+from runtime.profiling.plots import check_plot, plot_profile
+from runtime.profiling.report import (
+    VALID_SINGLE_STREAM_S,
+    ProfileReport,
+    ProfileRun,
+    look_at_host,
+    look_at_versions,
+    now,
+)
+from runtime.profiling.stream import run_stream
+from runtime.profiling.text import report_text
 
 SECONDS = 60.0
 """Default duration of each part."""

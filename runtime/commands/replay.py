@@ -12,13 +12,13 @@ from pathlib import Path
 
 from edge_ocr.errors import ConfigError
 from edge_ocr.profile import DeviceProfile, load_profile
-from runtime.config import DEFAULT_CAMERA, CameraConfig, load_kiosk
+from runtime.config.kiosk import DEFAULT_CAMERA, CameraConfig, load_kiosk
 from runtime.events import TextEvent
 from runtime.files import check_writable, write_file
 from runtime.frame_loop import PageReader
-from runtime.redaction import Redactor, load_key
-from runtime.replay import Replayed, replay, replay_profile
-from runtime.replay_golden import Golden, differences, load_golden, plain_event
+from runtime.replay.golden import Golden, differences, load_golden, plain_event
+from runtime.replay.replay import Replayed, replay, replay_profile
+from runtime.rules.redaction import Redactor, load_key
 from runtime.sources import open_source
 from runtime.sources.spec import kind_of
 
@@ -135,7 +135,7 @@ def _load_reader(pack: str, profile: DeviceProfile) -> PageReader:
 @contextmanager
 def _told_once() -> Iterator[None]:
     """A clip that cannot be played is an error of ours: the capture does not warn of it as well."""
-    log = logging.getLogger("runtime.capture_status")
+    log = logging.getLogger("runtime.capture.status")
     before = log.level
     log.setLevel(logging.ERROR)
     try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from edge_ocr.errors import ConfigError
 from runtime.appliance import Appliance, open_configured_capture
-from runtime.config import KioskConfig, config_from_options, load_kiosk
+from runtime.config.kiosk import KioskConfig, config_from_options, load_kiosk
 from runtime.service import LoadReader, Service
-from runtime.spool_path import open_spool
+from runtime.spool.path import open_spool
 
 if TYPE_CHECKING:
     from edge_ocr import Reader

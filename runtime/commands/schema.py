@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from edge_ocr.errors import ConfigError
-from runtime.asyncapi import document
 from runtime.events import SCHEMAS, json_schema
 from runtime.files import write_file
+from runtime.mqtt.asyncapi import document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

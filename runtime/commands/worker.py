@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from edge_ocr.errors import ConfigError
 from edge_ocr.yamlfile import describe_error
 from runtime.commands.run import Signals, load_warm_reader
-from runtime.config import MqttConfig, default_node
-from runtime.config_offload import OffloadConfig
-from runtime.frame_service import WorkerReader
-from runtime.topics import NAME_PATTERN
-from runtime.worker import Worker, WorkerConfig
+from runtime.config.kiosk import MqttConfig, default_node
+from runtime.config.offload import OffloadConfig
+from runtime.mqtt.topics import NAME_PATTERN
+from runtime.offload.frame_service import WorkerReader
+from runtime.offload.worker import Worker, WorkerConfig
 
 LoadReader = Callable[[str, str], WorkerReader]
 """Makes a warm reader from the names of a pack and a profile."""

@@ -25,8 +25,8 @@ from starlette.routing import Route
 
 from edge_ocr import __version__
 from runtime.events import Metrics
-from runtime.health import unreadiness
-from runtime.latency import LatencyRecorder
+from runtime.monitoring.health import unreadiness
+from runtime.monitoring.latency import LatencyRecorder
 from runtime.preview.access import COOKIE, Access, cookie_of, is_token
 from runtime.preview.live import LiveView, View
 

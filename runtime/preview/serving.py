@@ -4,8 +4,8 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from runtime.config_http import PreviewConfig, is_loopback, split_listen
-from runtime.http_server import listen_on, serve_http, url_of
+from runtime.config.listeners import PreviewConfig, is_loopback, split_listen
+from runtime.monitoring.http_server import listen_on, serve_http, url_of
 from runtime.preview.access import read_token
 from runtime.preview.app import Shown, preview_app
 from runtime.preview.live import LiveView

@@ -17,7 +17,7 @@ from runtime.sources.opencv import OpenCvSource, ms_since, talk
 OPEN_TIMEOUT_MS = 25_000
 """For the first two pictures too: a camera may give one every ten seconds."""
 READ_TIMEOUT_MS = 60_000
-"""For those who only read; `runtime.capture` knows the camera's rate, and is faster."""
+"""For those who only read; `runtime.capture.thread` knows the camera's rate, and is faster."""
 FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|fpsprobesize;0"
 """Over UDP a lost packet smears the picture. The others: what FFmpeg looks at to know the stream is not played late
 (emgucv/emgucv#874), the decoder holds nothing back, and opening does not wait for 20 frames to guess the rate."""

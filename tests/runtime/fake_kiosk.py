@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from edge_ocr import Line, Page
 from runtime.appliance import Appliance
 from runtime.backoff import Backoff
-from runtime.capture import CaptureThread
-from runtime.capture_status import StateCallback
-from runtime.config import CameraConfig, KioskConfig
+from runtime.capture.status import StateCallback
+from runtime.capture.thread import CaptureThread
+from runtime.config.kiosk import CameraConfig, KioskConfig
 from runtime.frames import Frame
-from runtime.mqtt_messages import MqttVersion
-from runtime.outbox import Outbox
+from runtime.mqtt.messages import MqttVersion
+from runtime.spool.outbox import Outbox
 from tests.runtime.fake_readers import PageSteps
 
 NODE = "kiosk"

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from runtime.backoff import Backoff
-from runtime.config import MqttConfig
+from runtime.config.kiosk import MqttConfig
 from runtime.events import EventLatency, TextEvent
-from runtime.latency import LatencyRecorder
-from runtime.mqtt import Presence, Publisher
-from runtime.mqtt_messages import MqttVersion, Received
-from runtime.outbox import MemoryOutbox, Message, Outbox
+from runtime.monitoring.latency import LatencyRecorder
+from runtime.mqtt.messages import MqttVersion, Received
+from runtime.mqtt.publisher import Presence, Publisher
+from runtime.spool.outbox import MemoryOutbox, Message, Outbox
 
 EVENTS, STATUS, TEXT = "edge-ocr/n/cam0/events", "edge-ocr/n/status", "edge-ocr/n/cam0/text"
 ONLINE, OFFLINE, STOPPED = b'{"state":"online"}', b'{"state":"offline"}', b'{"state":"stopped"}'

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 
 from edge_ocr import Line, Page
 from edge_ocr.errors import ConfigError, PublishError, SourceError
-from runtime import mqtt_connect
 from runtime.appliance import Appliance, OpenCapture
 from runtime.backoff import Backoff
-from runtime.broker import EmbeddedBroker
-from runtime.capture import CaptureThread
-from runtime.capture_status import StateCallback
+from runtime.capture.status import StateCallback
+from runtime.capture.thread import CaptureThread
 from runtime.commands import run as run_command
-from runtime.config import CameraConfig, KioskConfig
+from runtime.config.kiosk import CameraConfig, KioskConfig
 from runtime.events import json_schema
 from runtime.frames import Frame
-from runtime.mqtt_messages import MqttVersion
+from runtime.mqtt import connect as mqtt_connect
+from runtime.mqtt.broker import EmbeddedBroker
+from runtime.mqtt.messages import MqttVersion
 from runtime.sources.faults import CameraError
 from tests.runtime.fake_readers import PageSteps
 from tests.runtime.mqtt_tools import (

@@ -5,10 +5,10 @@ from typing import cast
 import numpy as np
 
 from runtime.camera import Camera, Capture, Origin, make_camera
-from runtime.config import CameraConfig
+from runtime.config.kiosk import CameraConfig
 from runtime.frames import Frame
-from runtime.redaction import Redactor
-from runtime.tracking import TrackEvent
+from runtime.rules.redaction import Redactor
+from runtime.texts.tracking import TrackEvent
 from tests.runtime.test_appliance import FPS, HELLO, FakeReader, picture
 
 

@@ -328,8 +328,8 @@ def verdicts(out: str) -> dict[str, str]:
 def test_check_tries_everything_it_was_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("runtime.probe.probe_broker", lambda config, topic: "MQTT 5")
-    monkeypatch.setattr("runtime.checks.RATE_S", 0.3)
+    monkeypatch.setattr("runtime.checks.broker.probe_broker", lambda config, topic: "MQTT 5")
+    monkeypatch.setattr("runtime.checks.checks.RATE_S", 0.3)
     pack = write_pack(tmp_path / "toy")
     file = tmp_path / "kiosk.yaml"
     cameras = "{a: {source: 'test:'}, b: {source: none.mp4}}"
@@ -371,7 +371,7 @@ def test_check_tells_of_a_bad_configuration_and_tries_the_rest(
 def test_check_with_options_tries_only_those(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("runtime.checks.RATE_S", 0.3)
+    monkeypatch.setattr("runtime.checks.checks.RATE_S", 0.3)
     pack = write_pack(tmp_path / "toy")
     assert main(["check", "--source", "test:", "--pack", str(pack), "--profile", "generic-cpu"]) == 0
     assert list(verdicts(capsys.readouterr().out)) == ["config", "camera cam0", "spool", "models", "profile", "cpu"]

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runtime import home_assistant
-from runtime.broker import EmbeddedBroker
-from runtime.config import KioskConfig
+from runtime.config.kiosk import KioskConfig
 from runtime.events import (
     CameraState,
     CameraStatus,
@@ -21,9 +19,11 @@ from runtime.events import (
     TextEvent,
     VisibleLine,
 )
-from runtime.mqtt_commands import CommandError
+from runtime.mqtt import home_assistant
+from runtime.mqtt.broker import EmbeddedBroker
+from runtime.mqtt.commands import CommandError
+from runtime.mqtt.snapshot import MAX_JPEG_BYTES, encode_snapshot
 from runtime.payload import Payload, StageLatency
-from runtime.snapshot import MAX_JPEG_BYTES, encode_snapshot
 from tests.runtime.fake_kiosk import NODE, in_background, make_kiosk
 from tests.runtime.mqtt_node import CORNERS, event
 from tests.runtime.mqtt_tools import Subscriber, free_port, wait_until

@@ -17,19 +17,19 @@ import pytest
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
 from runtime import appliance as appliance_module
-from runtime import health
 from runtime.appliance import Appliance
 from runtime.backoff import Backoff
-from runtime.broker import EmbeddedBroker
-from runtime.capture import CaptureThread
-from runtime.capture_status import StateCallback
+from runtime.capture.status import StateCallback
+from runtime.capture.thread import CaptureThread
 from runtime.commands.run import Signals
-from runtime.config import CameraConfig, KioskConfig
+from runtime.config.kiosk import CameraConfig, KioskConfig
+from runtime.config.reload import changes
 from runtime.frame_loop import PageReader
-from runtime.mqtt_messages import MqttVersion
-from runtime.reload import changes
+from runtime.monitoring import health
+from runtime.monitoring.systemd import Notifier
+from runtime.mqtt.broker import EmbeddedBroker
+from runtime.mqtt.messages import MqttVersion
 from runtime.service import Service
-from runtime.systemd import Notifier
 from tests.runtime.mqtt_tools import Subscriber, free_port, wait_until
 from tests.runtime.test_appliance import HELLO, FakeReader, FakeSource, brief, events_of, topic
 

@@ -1,0 +1,1 @@
+"""What `edge-ocr check` tries. Open `checks.py` first."""

@@ -1,0 +1,1 @@
+"""How the appliance is: its health and latencies, for systemd, Prometheus and probes. Open `health.py` first."""
