@@ -212,7 +212,8 @@ class OutboxMetrics(Payload):
     dropped: dict[str, Count]
     """Deleted without an acknowledgement, by cause: full (the spool's bound; of the last 20 sent some may have arrived
     all the same), expired (its age), refused (by the broker), unspooled (the disk was full or failed, and the broker
-    away), damaged (they were in a spool file that was set aside)."""
+    away), damaged (they were in a spool file that was set aside), deleted (in one that is gone), crash (in memory
+    while the disk was full, when the node died)."""
 
 
 class Metrics(Payload):

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from runtime.spool.opening import WAL_BYTES
 
@@ -72,6 +73,10 @@ class SpoolFile:
     def shorten_log(self) -> None:
         """Copy the log into the database: on a full disk the next transaction uses the log's space again."""
         self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+    def copy_to(self, path: Path) -> None:
+        """Write all of it, the log included, into an empty file; not durable yet."""
+        self.connection.execute("VACUUM INTO ?", (str(path),))
 
     # -- events
 

@@ -5,7 +5,7 @@
 A commit costs an fsync of the log (for a frame's three events 0.5 ms of CPU, and 7 ms on a virtual disk that others use
 too), an acknowledgement none: after a power cut a few acknowledged events are sent again, with the same dedup key.
 While the disk is full or fails, events stay held and are sent from memory; of too many the oldest are dropped and
-counted.
+counted. The reserve, a page beside the file, then tells the next run how many a crash took along.
 """
 
 import logging
@@ -22,6 +22,8 @@ from runtime.spool.file import Row, SeqKey, SpoolFile, TextKey
 from runtime.spool.open_texts import OpenTexts, ends_of
 from runtime.spool.opening import DAMAGE, DamagedError, ForeignError, InUseError, error_code, open_database
 from runtime.spool.outbox import Message, OutboxCounts, StoredMessage
+from runtime.spool.place import NotOursError, Place
+from runtime.spool.reserve import Record, Reserve
 from runtime.spool.set_aside import set_aside, try_counts
 from runtime.spool.state import SpoolCondition
 
@@ -56,6 +58,10 @@ class Spool:
         self._max_age_s = max_age_s
         self._lock = Lock()
         self._file: SpoolFile | None = None
+        self._place = Place(path)
+        self._is_astray = False
+        """Whether the open file is not in its place any more, and could not be put back."""
+        self._reserve = Reserve(path)
         self._condition = SpoolCondition(path)
         self._held: OrderedDict[int, StoredMessage] = OrderedDict()
         self._gone: dict[int, str] = {}
@@ -77,6 +83,7 @@ class Spool:
         with self._lock:
             self._open()
             self._flush(expire=True)
+            self._note()
 
     @property
     def state(self) -> SpoolState:
@@ -92,6 +99,7 @@ class Spool:
             while len(self._held) > MAX_HELD:
                 self._held.popitem(last=False)
                 self._count("unspooled")
+            self._note()
 
     def peek(self, limit: int) -> list[StoredMessage]:
         """The oldest pending messages, at most `limit`."""
@@ -121,14 +129,22 @@ class Spool:
                 self._reopen()
             elif self.state == "full":
                 self._shorten_log(self._file)
+            if self._file is not None:
+                self._check_place()
+                self._reserve.allocate()
             self._flush(expire=True)
+            self._note()
 
     def close(self) -> None:
-        """Close the file. What could not be spooled or sent is lost, and said."""
+        """Close the file. What could not be spooled or sent is lost, said, and counted by the next run."""
         with self._lock:
             self._flush()
             if self._held:
                 logger.warning("spool %s: %d events could neither be spooled nor sent", self._path, len(self._held))
+                self._count("unspooled", len(self._held))
+                self._held.clear()
+            self._note()
+            self._reserve.close()
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -155,10 +171,17 @@ class Spool:
                 self._gone[key] = cause
             if self._condition.is_writable:  # else the next `put` or `tend` tries
                 self._flush()
+            self._note()
 
     def _count(self, cause: str, n: int = 1) -> None:
         self._counts[cause] += n
         self._uncounted[cause] += n
+
+    def _note(self) -> None:
+        """Write down, where that takes no room, what only memory knows."""
+        is_all_in_file = not (self._held or self._uncounted)
+        n_put = self._n_rows + len(self._held) + self._counts.total()
+        self._reserve.note(None if is_all_in_file else Record(n_put, dict(self._counts)))
 
     def _is_in_file(self, key: int) -> bool:
         """Whether it is a message of the file; assumed while that cannot be read."""
@@ -187,6 +210,8 @@ class Spool:
 
     def _flush(self, *, expire: bool = False) -> None:
         """Bring the file up to date: what is held, what is gone, what was counted. Sets the state."""
+        if self._file is not None and not self._is_astray:
+            self._check_place()
         for _ in range(2):
             if self._file is None:
                 return
@@ -217,6 +242,8 @@ class Spool:
         self._gone.clear()
         self._held.clear()
         self._texts.saved()
+        if self._is_astray:
+            return
         self._condition.committed(n_dropped=n_full, filling=file.filling(), dropped_so_far=_drops(self._counts))
 
     def _row(self, one: StoredMessage, shift: int) -> Row:
@@ -241,6 +268,24 @@ class Spool:
         self._file.close()
         self._file = None
         return False
+
+    def _check_place(self) -> None:
+        """See whether the file was deleted, which an open one does not show, and put it back."""
+        self._is_astray = not self._place.is_kept()
+        if not self._is_astray:
+            return
+        assert self._file is not None
+        try:
+            self._place.put_back(self._file)
+            self._file = None
+            self._adopt(SpoolFile(open_database(self._path), self._max_bytes))
+        except NotOursError:
+            self._condition.fail("failed", "another file has taken its place; move that away, or restart edge-ocr")
+        except (sqlite3.Error, OSError, DamagedError, ForeignError, InUseError) as error:
+            self._condition.fail("failed", f"its file was deleted and cannot be made again ({error}); check the disk")
+        else:
+            logger.warning("spool %s: was deleted; made again with all %d events in it. See what deletes it",
+                           self._path, self._n_rows)  # fmt: skip
 
     def _shorten_log(self, file: SpoolFile) -> bool:
         """Whether there may be room in the file's own space."""
@@ -288,6 +333,9 @@ class Spool:
             file.close()
             raise
         self._file = file
+        self._place, self._is_astray = Place(self._path), False
+        self._reserve.allocate()
+        self._find_missing(n_rows, counts)
         self._n_rows = n_rows
         self._counts = Counter(counts) + self._uncounted
         self._texts.rewrite()
@@ -297,6 +345,25 @@ class Spool:
             self._old_keys = range(first + self._shift, last + self._shift + 1)
             self._next_key = self._old_keys.stop
             self._end_texts(texts, seqs)
+
+    def _find_missing(self, n_rows: int, counts: dict[str, int]) -> None:
+        """Count what an earlier run held in memory when it ended, or what was in a file that is gone."""
+        known = Counter(counts)
+        record = self._reserve.read()
+        if self._shift is not None:
+            known += self._uncounted
+            record = Record(self._n_rows + self._counts.total(), self._counts)
+        besides, n_lost = record.unknown_to(n_rows, known) if record is not None else ({}, 0)
+        self._uncounted.update(besides)
+        if n_lost:
+            cause = "crash" if self._shift is None else "deleted"
+            self._uncounted[cause] += n_lost
+            logger.warning(
+                "spool %s: %d events are lost: they %s",
+                self._path,
+                n_lost,
+                "waited in memory when the last run ended" if cause == "crash" else "were in a file that is gone",
+            )
 
     def _end_texts(self, texts: dict[TextKey, bytes], seqs: dict[SeqKey, int]) -> None:
         """End what an earlier run left open, after all that it published."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from runtime.spool import opening as spool_open
 from runtime.spool import set_aside
 from runtime.spool import state as spool_state
 from runtime.spool.outbox import About, Message, OutboxCounts
+from runtime.spool.reserve import reserve_of
 from runtime.spool.spool import MAX_HELD, Spool
 from tests.runtime.mqtt_tools import wait_until
 
@@ -72,6 +74,7 @@ def reopen(path: Path) -> Iterator[Reopen]:
             if one._file is not None:
                 one._file.close()
                 one._file = None
+            one._reserve.close()
         opened.clear()
 
     def reopen() -> Spool:
@@ -129,7 +132,7 @@ def test_the_files_are_for_their_owner_only(reopen: Reopen, path: Path) -> None:
     path.parent.mkdir()
     put(reopen(), 1)
     assert {one.name: oct(one.stat().st_mode)[-3:] for one in path.parent.iterdir()} == {
-        "node.db": "600", "node.db-wal": "600",
+        "node.db": "600", "node.db-wal": "600", "node.db-held": "600",
     }  # fmt: skip
 
 
@@ -337,6 +340,51 @@ def test_an_acknowledgement_counts_though_the_file_breaks_when_it_comes(
     assert subject.counts() == OutboxCounts(pending=1, sent=1)
 
 
+def test_what_a_crash_takes_along_from_memory_is_counted_once(reopen: Reopen, caplog: pytest.LogCaptureFixture) -> None:
+    subject = reopen()
+    put(subject, 1)
+    fill_disk(subject)
+    for seq in range(2, MAX_HELD + 12):
+        subject.put(large(seq))
+    subject.acknowledge(keys(subject)[1])
+    assert subject.counts() == OutboxCounts(MAX_HELD, sent=1, dropped={"unspooled": 10})
+    expected = OutboxCounts(1, sent=1, dropped={"unspooled": 10, "crash": MAX_HELD - 1})
+    again = reopen()
+    assert again.counts() == expected
+    assert f"{MAX_HELD - 1} events are lost: they waited in memory when the last run ended" in messages_of(caplog)[-1]
+    assert reopen().counts() == expected
+
+
+def test_a_crash_right_after_space_has_returned_counts_nothing_that_was_spooled(
+    reopen: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = reopen()
+    fill_disk(subject)
+    subject.put(large(1), large(2))
+    make_room(subject)
+    monkeypatch.setattr(subject._reserve, "note", lambda record: None)
+    subject.tend()
+    assert subject.state == "ok"
+    assert reopen().counts() == OutboxCounts(pending=2, sent=0)
+
+
+def test_what_waits_in_memory_at_a_stop_is_counted_by_the_next_run(reopen: Reopen) -> None:
+    subject = reopen()
+    fill_disk(subject)
+    subject.put(large(1), large(2))
+    subject.close()
+    assert reopen().counts() == OutboxCounts(pending=0, sent=0, dropped={"unspooled": 2})
+
+
+def test_a_reserve_that_a_power_cut_has_torn_stops_nothing(
+    reopen: Reopen, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(reopen(), 1)
+    reserve_of(path).write_bytes(b'{"put": 12, "cou')
+    assert reopen().counts() == OutboxCounts(pending=1, sent=0)
+    assert "damaged" in messages_of(caplog)[-1]
+
+
 def test_a_disk_that_stays_almost_full_is_not_called_mended(reopen: Reopen, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = reopen()
     fill_disk(subject)
@@ -530,6 +578,70 @@ def test_a_folder_that_is_gone_stops_nothing(reopen: Reopen, path: Path) -> None
     subject.tend()
     subject.put(large(2))
     assert seqs(subject) == [1, 2]
+
+
+@pytest.mark.parametrize("deleted", [[""], ["-wal"], ["", "-wal", "-held"]], ids=["file", "log", "all"])
+def test_a_file_that_is_deleted_under_us_is_made_again_with_all_that_waits(
+    reopen: Reopen, path: Path, caplog: pytest.LogCaptureFixture, deleted: list[str]
+) -> None:
+    subject = reopen()
+    put(subject, 1, 2)
+    subject.acknowledge(keys(subject)[0])
+    for suffix in deleted:
+        path.with_name(path.name + suffix).unlink()
+    put(subject, 3)
+    subject.tend()
+    assert (state(subject), seqs(subject)) == ("ok", [2, 3])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "was deleted; made again with all 1 events in it" in messages_of(caplog)[0]
+    again = reopen()
+    assert seqs(again) == [2, 3]
+    assert again.counts() == OutboxCounts(pending=2, sent=1)
+
+
+def test_a_folder_that_is_deleted_under_us_is_made_again(reopen: Reopen, path: Path) -> None:
+    subject = reopen()
+    subject.put(message(1, kind="begin"))
+    shutil.rmtree(path.parent)
+    subject.tend()
+    assert sorted(one.name for one in path.parent.iterdir()) == ["node.db", "node.db-held", "node.db-wal"]
+    assert [one[1:3] for one in ends(reopen())] == [(1, 2)]
+
+
+def test_another_file_in_our_place_is_left_alone_and_said_once(
+    reopen: Reopen, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    subject = reopen()
+    put(subject, 1)
+    path.unlink()
+    path.write_text("something else")
+    put(subject, 2)
+    subject.tend()
+    assert (state(subject), seqs(subject)) == ("failed", [1, 2])
+    assert path.read_text() == "something else"
+    path.unlink()
+    subject.tend()
+    assert (state(subject), seqs(subject)) == ("ok", [1, 2])
+    first, *_, last = messages_of(caplog)
+    assert "another file has taken its place" in first
+    assert "in order again" in last
+    assert seqs(reopen()) == [1, 2]
+
+
+def test_a_file_that_is_gone_when_a_bad_disk_can_be_used_again_is_counted(
+    reopen: Reopen, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = reopen()
+    put(subject, 1, 2)
+    assert subject._file is not None
+    monkeypatch.setattr(subject._file, "insert", fail_to_read)
+    put(subject, 3)
+    assert state(subject) == "failed"
+    path.unlink()
+    subject.tend()
+    assert (state(subject), seqs(subject)) == ("ok", [3])
+    assert subject.counts() == OutboxCounts(pending=1, sent=0, dropped={"deleted": 2})
 
 
 def test_only_the_newest_damaged_files_are_kept(reopen: Reopen, path: Path) -> None:

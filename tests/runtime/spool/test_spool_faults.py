@@ -52,8 +52,8 @@ def mosquitto(folder: Path, port: int) -> Iterator[None]:
 class Node:
     """An appliance in a process of its own, its spool, and the log of what it has committed."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.spool_path = folder / "spool.db"
+    def __init__(self, folder: Path, port: int, *, disk: Path | None = None) -> None:
+        self.spool_path = (disk or folder) / "spool.db"
         self.log = folder / "committed.log"
         self.log.touch()
         self.errors = folder / "stderr.log"
@@ -279,6 +279,27 @@ def test_with_a_full_disk_and_no_broker_what_is_dropped_is_counted(
     assert 0 < len(numbers) <= counts.outbox.sent + counts.outbox.dropped["unspooled"]
     accounted = counts.outbox.sent + counts.outbox.pending + counts.outbox.dropped["unspooled"]
     assert accounted == counts.cameras["cam0"].events
+
+
+def test_what_a_kill_takes_along_while_the_disk_is_full_is_counted(tmp_path: Path, small_disk: Path) -> None:
+    node = Node(tmp_path, free_port(), disk=small_disk)
+    with node.running() as process:
+        wait_until(lambda: node.is_busy() or process.poll() is not None)
+        junk = fill_disk(small_disk)
+        wait_until(lambda: "the disk is full" in node.errors.read_text())
+        n_before = len(node.committed())
+        wait_until(lambda: len(node.committed()) > n_before + 20)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    junk.unlink()
+    with node.open_spool() as spool:
+        events = [json.loads(stored.message.payload) for stored in spool.peek(10_000)]
+        counts = spool.counts()
+    waiting = [event for event in events if event["reason"] != "restart"]
+    assert set(counts.dropped) <= {"crash", "unspooled"}
+    assert counts.dropped["crash"] > 0
+    # The kill may have come between a commit and its line in the log of the test.
+    assert 0 <= len(waiting) + sum(counts.dropped.values()) - len(node.committed()) <= 4
 
 
 def test_a_read_only_spool_keeps_what_it_has_until_it_can_be_written(small_disk: Path) -> None:
