@@ -1,4 +1,4 @@
-"""The CPU of this host: its model, the instruction sets that matter here, and how many threads we may really use.
+"""What this host gives us: its CPU, the instruction sets that matter here, threads and memory that we may really use.
 
 A container's quota is the point. The affinity mask is seen by OpenVINO and OpenCV, a CFS quota is not: with a quota of
 one core on a big host they start as many threads as there are cores and are throttled most of the time.
@@ -6,6 +6,7 @@ one core on a big host they start as many threads as there are cores and are thr
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from functools import cache
 from math import floor
@@ -34,6 +35,8 @@ INSTRUCTION_SETS = (
     "amx_fp16",
 )
 """What inference kernels are chosen by, oldest first, as /proc/cpuinfo spells it."""
+FAST_CPUS = Path("/sys/devices/cpu_core/cpus")
+"""There on Intel's hybrid processors only: the CPUs of the fast kind (Linux, perf's PMU of that name)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,10 @@ class HostCpu:
     """CPUs in the affinity mask; None when unknown."""
     cpu_quota: float | None = None
     """The cgroup's CPU quota in CPUs, such as 1.5; None when there is none."""
+    fast_cpus: int | None = None
+    """On a hybrid processor its logical CPUs of the fast kind; None where all are of one kind."""
+    memory_mb: int | None = None
+    """Physical memory in MiB, or the cgroup's limit where that is less; None when unknown."""
 
     @property
     def instruction_sets(self) -> tuple[str, ...]:
@@ -73,6 +80,8 @@ def host_cpu() -> HostCpu:
         usable_threads=usable_threads(affinity_cpus, quota),
         affinity_cpus=affinity_cpus,
         cpu_quota=quota,
+        fast_cpus=count_cpus(_read(FAST_CPUS)),
+        memory_mb=memory_mb(),
     )
 
 
@@ -121,6 +130,36 @@ def cgroup_cpu_quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Pat
             for folder in _up_to(mount, paths.get("cpu", "/"))
         ]
     return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def memory_mb(
+    root: Path = Path("/sys/fs/cgroup"),
+    membership: Path = Path("/proc/self/cgroup"),
+    meminfo: Path = Path("/proc/meminfo"),
+) -> int | None:
+    """Memory that this process may have: the host's, or the tightest limit of its control groups.
+
+    Args:
+        root: Where the cgroup file systems are mounted (v2, v1 or both).
+        membership: The file that lists the groups of the process.
+        meminfo: The file that states the host's memory.
+
+    Returns:
+        MiB; None where the system does not say.
+    """
+    total = re.search(r"^MemTotal: +(\d+) kB", _read(meminfo), re.MULTILINE)
+    limits = [int(total[1]) << 10] if total else []
+    paths = parse_cgroup_paths(_read(membership))
+    files = [folder / "memory.max" for folder in _up_to(root, paths.get("", "/"))]
+    files += [folder / "memory.limit_in_bytes" for folder in _up_to(root / "memory", paths.get("memory", "/"))]
+    limits += [int(text) for text in map(str.strip, map(_read, files)) if text.isdigit()]
+    return min(limits) >> 20 if limits else None
+
+
+def count_cpus(text: str) -> int | None:
+    """How many CPUs a kernel's list such as "0-7,16" names; None for an empty one."""
+    spans = re.findall(r"(\d+)(?:-(\d+))?", text)
+    return sum(int(last or first) - int(first) + 1 for first, last in spans) or None
 
 
 def parse_cgroup_paths(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -137,7 +138,7 @@ def load_profile(name_or_path: str | Path, host: HostCpu | None = None) -> Devic
     """
     text = str(name_or_path)
     if text == "auto":
-        return _choose([load_profile(name) for name in list_profiles()], host or host_cpu())
+        return choose_profile([load_profile(name) for name in list_profiles()], host or host_cpu()).profile
     path = Path(text) if text.endswith((".yaml", ".yml")) or "/" in text else profiles_folder() / f"{text}.yaml"
     if not path.is_file():
         raise ConfigError(
@@ -151,19 +152,55 @@ def load_profile(name_or_path: str | Path, host: HostCpu | None = None) -> Devic
 
 def profile_matches(profile: DeviceProfile, host: HostCpu) -> bool:
     """Whether the host is a device the profile is for."""
+    return is_for_auto(profile) and not mismatches(profile, host)
+
+
+def is_for_auto(profile: DeviceProfile) -> bool:
+    """Whether `auto` may pick the profile because it matches; the others are taken by name, or as the fallback."""
+    return bool(profile.match.model or profile.match.needs)
+
+
+def mismatches(profile: DeviceProfile, host: HostCpu) -> list[str]:
+    """Why a host is not what a profile's `match` asks for, each in a few words; empty where nothing contradicts."""
     match = profile.match
-    if not (match.model or match.needs):
-        return False
-    return (
-        re.search(match.model, host.model) is not None
-        and set(match.needs) <= host.flags
-        and not set(match.lacks) & host.flags
-    )
+    why = []
+    if re.search(match.model, host.model) is None:
+        why.append(f"the CPU's name does not match /{match.model}/")
+    missing = [name for name in match.needs if name not in host.flags]
+    if missing:
+        why.append(f"the CPU lacks {' '.join(missing)}")
+    unwanted = [name for name in match.lacks if name in host.flags]
+    if unwanted:
+        why.append(f"the CPU has {' '.join(unwanted)}, of which this profile makes no use")
+    return why
 
 
-def _choose(profiles: Sequence[DeviceProfile], host: HostCpu) -> DeviceProfile:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The profile that `auto` takes, and the rule that it took it by."""
+
+    profile: DeviceProfile
+    rule: str
+
+
+def choose_profile(profiles: Sequence[DeviceProfile], host: HostCpu) -> Choice:
+    """What `auto` takes of some profiles: the most particular one that matches, else `FALLBACK`.
+
+    Args:
+        profiles: With `FALLBACK` among them.
+        host: The CPU to find a profile for.
+    """
     matching = [profile for profile in profiles if profile_matches(profile, host)]
     if not matching:
-        return next(profile for profile in profiles if profile.name == FALLBACK)
+        fallback = next(profile for profile in profiles if profile.name == FALLBACK)
+        return Choice(fallback, "no profile is made for this CPU, so the one for any")
     # A named CPU beats an instruction set; more instruction sets beat fewer.
-    return max(matching, key=lambda profile: (bool(profile.match.model), len(profile.match.needs)))
+    best = max(matching, key=lambda profile: (bool(profile.match.model), len(profile.match.needs)))
+    others = [profile.name for profile in matching if profile is not best]
+    rule = "the only one made for this CPU"
+    if others:
+        rule = (
+            f"made for this CPU, and more particular than {', '.join(others)} (a name beats instruction sets, more of"
+        )
+        rule += " these beat fewer)"
+    return Choice(best, rule)

@@ -5,6 +5,7 @@ recogniser: as fast as one per width, at 45 MB and 0.4 s a width less). Free doe
 kernels per shape met, so that arbitrary widths would grow memory without end.
 """
 
+import os
 import queue
 import sys
 import threading
@@ -30,6 +31,8 @@ from openvino import opset13 as ops  # noqa: E402
 MAX_SHAPES = 32
 """Compiled shapes kept per network; the one unused for longest goes first."""
 ANY_WIDTH = -1
+ISA_WITHOUT_BF16 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})
+"""Values of oneDNN's `ONEDNN_MAX_CPU_ISA` under which it emulates BF16 (oneDNN, "CPU dispatcher control")."""
 IMAGE_INPUT, BIAS_INPUT = 0, 1
 """Inputs of a network with a folded arg-max; others have the image only."""
 
@@ -62,7 +65,7 @@ class OpenVinoEngine:
             ModelError: the CPU cannot compute in that precision natively.
         """
         self._core = shared_core()
-        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        capabilities = native_precisions(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         native = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}[inference_precision]
         if native not in capabilities:
             raise ModelError(
@@ -183,6 +186,15 @@ class _CompiledShape:
 
 def _as_tensor(array: NDArray[Any]) -> ov.Tensor:
     return ov.Tensor(np.require(array, requirements=["C", "W"]), shared_memory=True)
+
+
+def native_precisions(capabilities: Sequence[str]) -> list[str]:
+    """What the CPU computes in without emulation, of what OpenVINO says it can.
+
+    `ONEDNN_MAX_CPU_ISA` takes instruction sets from oneDNN and not from what OpenVINO says.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return [name for name in capabilities if name not in {"BF16", "FP16"} or limit not in ISA_WITHOUT_BF16]
 
 
 def add_class_bias(model: ov.Model) -> int | None:

@@ -7,8 +7,11 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from edge_ocr.cpu import host_cpu
 from edge_ocr.errors import ConfigError, EdgeOcrError
+from edge_ocr.pack import load_pack
 from runtime.files import check_writable, write_file
+from runtime.profiling.fits import look_at_fits
 from runtime.profiling.input import Job, input_facts
 from runtime.profiling.measure import OpenSubject, RunStream, log_to_stderr, measure_in_subprocess, open_subject
 from runtime.profiling.plots import check_plot, plot_profile
@@ -21,7 +24,7 @@ from runtime.profiling.report import (
     now,
 )
 from runtime.profiling.stream import run_stream
-from runtime.profiling.text import report_text
+from runtime.profiling.text import fits_text, report_text
 
 SECONDS = 60.0
 """Default duration of each part."""
@@ -36,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="P",
         help="device profile: a name, a YAML file or auto; several are compared side by side (default: auto)",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        dest="is_overview",
+        help="measure nothing: which of the shipped profiles fit this host, which one auto takes, and why",
     )
     parser.add_argument("--pack", default="latin", metavar="P", help="model pack: a name or a folder (default: latin)")
     parser.add_argument("--clip", metavar="FILE", help="video to read (default: the bundled clip)")
@@ -72,6 +81,8 @@ def run(
     Raises:
         EdgeOcrError: the only profile cannot be measured, the input cannot be read, or the report not be written.
     """
+    if args.is_overview:
+        return _run_overview(args)
     log_to_stderr()
     job = job_of(args)
     for output in (args.json, args.plot):
@@ -106,6 +117,20 @@ def run(
     if args.plot is not None and runs:
         plot_profile(report, args.plot)
     return 1 if failed else 0
+
+
+def _run_overview(args: argparse.Namespace) -> int:
+    """Judge the shipped profiles without measuring any."""
+    given = ("profile", "clip", "images", "seconds", "plot")
+    if args.single_stream or any(getattr(args, name) for name in given):
+        raise ConfigError("--all measures nothing: it goes with --pack and --json only")
+    if args.json is not None:
+        check_writable(args.json)
+    report = look_at_fits(host_cpu(), look_at_host(), load_pack(args.pack))
+    sys.stdout.write(fits_text(report) + "\n")
+    if args.json is not None:
+        write_file(args.json, f"{report.to_json()}\n".encode())
+    return 0
 
 
 def job_of(args: argparse.Namespace) -> Job:

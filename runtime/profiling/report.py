@@ -27,6 +27,10 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def to_json(self) -> str:
+        """The record as JSON, numbers rounded to a thousandth."""
+        return json.dumps(_rounded(self.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False)
+
 
 class Host(Record):
     """The machine and the state it was in when the measurement began."""
@@ -38,6 +42,10 @@ class Host(Record):
     cpu_quota: float | None
     """CPUs that the control group allows; null without a quota."""
     usable_threads: int
+    fast_cpus: int | None = None
+    """Of a hybrid processor; null where all cores are of one kind."""
+    memory_mb: int | None = None
+    """The host's, or the control group's limit where that is less."""
     governor: str | None
     """CPU frequency governor; null where the system does not say, as in most virtual machines."""
     load_average_1min: float | None
@@ -159,10 +167,6 @@ class ProfileReport(Record):
     failed: dict[str, str] = {}
     """Profiles that could not be measured, with the reason."""
 
-    def to_json(self) -> str:
-        """The report as JSON, numbers rounded to a thousandth; the single frames are left out."""
-        return json.dumps(_rounded(self.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False)
-
 
 def look_at_host() -> Host:
     """The machine and its state now."""
@@ -174,6 +178,8 @@ def look_at_host() -> Host:
         affinity_cpus=cpu.affinity_cpus,
         cpu_quota=cpu.cpu_quota,
         usable_threads=cpu.usable_threads,
+        fast_cpus=cpu.fast_cpus,
+        memory_mb=cpu.memory_mb,
         governor=_governor(),
         load_average_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         system=f"{platform.system()} {platform.release()} {platform.machine()}",

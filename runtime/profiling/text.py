@@ -1,14 +1,20 @@
 """What `edge-ocr profile` reports, as text for people."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.monitoring.latency import NOT_ENOUGH, StageSummary, align, format_ms, format_table, stage_rank
-from runtime.profiling.report import VALID_SINGLE_STREAM_S, ProfileReport, ProfileRun, ReaderPart, StreamPart
+from runtime.profiling.fits import FitReport, ProfileFit
+from runtime.profiling.report import VALID_SINGLE_STREAM_S, Host, ProfileReport, ProfileRun, ReaderPart, StreamPart
 from runtime.profiling.usage import Usage
 
 MAX_SHAPES = 3
 """More compiled shapes than these are given as a range."""
+FITS_LEGEND = """\
+here      auto: what auto takes; fits: made for this host; runs: made for another, but nothing stands in its way; no
+networks  precision of detector, recogniser and orientation that pack {pack} gives the profile
+MiB       about the memory that it takes with one size of the detector, and with all of them"""
 BUSY_SHARE = 0.5
 """Load average per usable CPU above which the host was busy with other work before the measurement began."""
 
@@ -25,15 +31,24 @@ def report_text(report: ProfileReport) -> str:
     return "\n\n".join(blocks)
 
 
-def _head_text(report: ProfileReport) -> str:
-    host = report.host
+def host_lines(host: Host) -> list[str]:
+    """The machine in two lines."""
     quota = "no CPU quota" if host.cpu_quota is None else f"CPU quota {host.cpu_quota:g}"
+    hybrid = "" if host.fast_cpus is None else f", {host.fast_cpus} of the fast kind"
+    memory = "" if host.memory_mb is None else f", {host.memory_mb / 1024:.1f} GiB of memory"
     load = "unknown" if host.load_average_1min is None else f"{host.load_average_1min:.2f}"
-    rate = "" if report.input.fps is None else f", {report.input.fps:g} frames a second"
-    lines = [
-        f"host      {host.cpu}, {host.usable_threads} of {host.logical_cpus} CPUs usable ({quota}), "
+    return [
+        f"host      {host.cpu}, {host.usable_threads} of {host.logical_cpus} CPUs usable ({quota}{hybrid}){memory}, "
         f"governor {host.governor or 'unknown'}, load {load}, {host.system}",
         f"supports  {' '.join(host.instruction_sets) or 'no known instruction set'}",
+    ]
+
+
+def _head_text(report: ProfileReport) -> str:
+    host = report.host
+    rate = "" if report.input.fps is None else f", {report.input.fps:g} frames a second"
+    lines = [
+        *host_lines(host),
         "versions  " + ", ".join(f"{name} {number}" for name, number in report.versions.items() if number),
         f"input     {report.input.kind} {report.input.path}{rate}",
         f"measured  {report.created}, {report.mode}; all times in ms",
@@ -41,6 +56,32 @@ def _head_text(report: ProfileReport) -> str:
     if (host.load_average_1min or 0.0) > BUSY_SHARE * host.usable_threads:
         lines.append("the host was busy with other work: these figures are not those of a quiet machine")
     return "\n".join(lines)
+
+
+def fits_text(report: FitReport, *, width: int = 120) -> str:
+    """Every shipped profile on this host, as a table; what the machine decides comes first."""
+    titles = ("profile", "here", "threads", "streams", "networks", "floats", "MiB")
+    header, *lines = align([titles, *map(_fit_row, report.profiles)]).splitlines()
+    blocks = ["\n".join([*host_lines(report.host), f"auto      {report.auto}: {report.rule}"]), header]
+    for line, fit in zip(lines, report.profiles, strict=True):
+        why = "; ".join(fit.reasons)
+        blocks[-1] += f"\n{line}\n" + textwrap.fill(why, width, initial_indent="    ", subsequent_indent="    ")
+    blocks.append(FITS_LEGEND.format(pack=report.pack))
+    return "\n\n".join(blocks)
+
+
+def _fit_row(fit: ProfileFit) -> tuple[str, ...]:
+    least, most = fit.memory_mb
+    can_run = fit.verdict != "no"
+    return (
+        fit.name,
+        "auto" if fit.is_auto else fit.verdict,
+        str(fit.threads) if can_run else NOT_ENOUGH,
+        str(fit.streams) if can_run else NOT_ENOUGH,
+        " ".join(fit.precisions.values()) or NOT_ENOUGH,
+        fit.inference_precision,
+        f"{least} to {most}" if fit.engine == "openvino" else NOT_ENOUGH,
+    )
 
 
 def _run_text(run: ProfileRun) -> str:

@@ -7,7 +7,9 @@ import pytest
 from edge_ocr.cpu import (
     HostCpu,
     cgroup_cpu_quota,
+    count_cpus,
     host_cpu,
+    memory_mb,
     parse_cfs_quota,
     parse_cgroup_paths,
     parse_cpu_max,
@@ -126,3 +128,31 @@ def test_this_host_is_described() -> None:
 def test_instruction_sets_are_listed_oldest_first() -> None:
     cpu = HostCpu(model="x", flags=frozenset({"avx512_vnni", "sse4_2", "avx2"}), logical_cpus=1, usable_threads=1)
     assert cpu.instruction_sets == ("sse4_2", "avx2", "avx512_vnni")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("0-7\n", 8), ("0-3,8,10-11", 7), ("5", 1), pytest.param("", None, id="no hybrid processor")],
+)
+def test_a_list_of_cpus_is_counted(text: str, count: int | None) -> None:
+    assert count_cpus(text) == count
+
+
+@pytest.mark.parametrize(
+    ("limit", "memory"),
+    [
+        pytest.param("max\n", 2048, id="no limit of the group"),
+        pytest.param(f"{512 << 20}\n", 512, id="a limit of the group"),
+        pytest.param(f"{1 << 62}\n", 2048, id="more than there is"),
+    ],
+)
+def test_memory_is_what_host_and_group_allow(tmp_path: Path, limit: str, memory: int) -> None:
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box" / "memory.max").write_text(limit)
+    (tmp_path / "membership").write_text("0::/box\n")
+    (tmp_path / "meminfo").write_text("MemTotal:        2097152 kB\nMemFree: 1 kB\n")
+    assert memory_mb(tmp_path, tmp_path / "membership", tmp_path / "meminfo") == memory
+
+
+def test_memory_is_unknown_where_the_system_does_not_say(tmp_path: Path) -> None:
+    assert memory_mb(tmp_path, tmp_path / "none", tmp_path / "none") is None

@@ -165,6 +165,22 @@ def test_a_precision_that_the_cpu_would_emulate_is_refused(precision: str, monke
     OpenVinoEngine(**OPTIONS)
 
 
+class NewCpu(ov.Core):  # type: ignore[misc]
+    """OpenVINO on a CPU that computes in BF16 too."""
+
+    def get_property(self, *name: str) -> Any:
+        return ["BF16", "FP32"] if name == ("CPU", "OPTIMIZATION_CAPABILITIES") else super().get_property(*name)
+
+
+def test_a_precision_that_was_taken_from_the_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "shared_core", NewCpu)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    OpenVinoEngine(**OPTIONS | {"inference_precision": "bf16"})
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx512_core")
+    with pytest.raises(ModelError, match=r"inference_precision bf16: .* natively in FP32;"):
+        OpenVinoEngine(**OPTIONS | {"inference_precision": "bf16"})
+
+
 def test_nothing_phones_home() -> None:
     script = (
         "import sys, edge_ocr.engines.openvino\n"

@@ -1,12 +1,23 @@
 """The shipped device profiles, and what is said of a wrong one."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from edge_ocr.cpu import HostCpu
 from edge_ocr.errors import ConfigError
-from edge_ocr.profile import FALLBACK, list_profiles, load_profile, profile_matches, profiles_folder
+from edge_ocr.profile import (
+    FALLBACK,
+    DeviceProfile,
+    Match,
+    choose_profile,
+    list_profiles,
+    load_profile,
+    mismatches,
+    profile_matches,
+    profiles_folder,
+)
 
 AVX2 = {"sse4_1", "sse4_2", "avx", "f16c", "fma", "avx2"}
 AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
@@ -58,11 +69,13 @@ def test_every_shipped_profile_loads(name: str) -> None:
     assert profile.verified or profile.latency_budget_ms is None
 
 
-@pytest.mark.parametrize("name", [name for name in list_profiles() if name != FALLBACK])
-def test_a_profile_of_a_device_leaves_nothing_to_defaults(name: str) -> None:
+@pytest.mark.parametrize("name", list_profiles())
+def test_a_profile_leaves_nothing_to_defaults_and_says_why(name: str) -> None:
     said = (profiles_folder() / f"{name}.yaml").read_text(encoding="utf-8")
-    keys = ("precision", "inference_precision", "hint", "threads", "streams", "pinning", "orientation")
-    assert [key for key in keys if f"\n{key}:" not in said] == []
+    blocks = {block.partition(":")[0]: block for block in re.split(r"\n(?=[a-z_]+:)", said)}
+    explained = set(DeviceProfile.model_fields) - {"name", "description", "match", "engine"}
+    assert explained - blocks.keys() == set()
+    assert [key for key in explained | blocks.keys() - {"name", "description"} if "#" not in blocks[key]] == []
 
 
 @pytest.mark.parametrize(
@@ -87,6 +100,28 @@ def test_a_profile_of_a_device_leaves_nothing_to_defaults(name: str) -> None:
 )
 def test_auto_picks_the_profile_of_the_host(model: str, flags: set[str], name: str) -> None:
     assert load_profile("auto", host(model, flags)).name == name
+
+
+def test_the_choice_says_its_rule() -> None:
+    profiles = [load_profile(name) for name in list_profiles()]
+    assert choose_profile(profiles, host("unknown", set())).rule.startswith("no profile is made for this CPU")
+    assert choose_profile(profiles, host("Intel(R) N100", AVX2 | {"avx_vnni"})).rule == "the only one made for this CPU"
+    fewer = load_profile("xeon-gold-6148").model_copy(update={"name": "any-xeon", "match": Match(model="Xeon")})
+    choice = choose_profile([*profiles, fewer], host("Intel(R) Xeon(R) Gold 6148", AVX512))
+    assert (choice.profile.name, "more particular than any-xeon" in choice.rule) == ("xeon-gold-6148", True)
+
+
+@pytest.mark.parametrize(
+    ("model", "flags", "said"),
+    [
+        pytest.param("Xeon", VNNI, [], id="all holds"),
+        pytest.param("EPYC", VNNI, ["the CPU's name does not match /Xeon/"], id="another name"),
+        pytest.param("Xeon", AVX2, ["the CPU lacks avx512f avx512_vnni"], id="older"),
+        pytest.param("Xeon", AMX, ["the CPU has avx512_bf16 amx_int8, of which this profile makes no use"], id="newer"),
+    ],
+)
+def test_why_a_profile_is_for_another_cpu(model: str, flags: set[str], said: list[str]) -> None:
+    assert mismatches(load_profile("xeon-icelake"), host(model, flags)) == said
 
 
 @pytest.mark.parametrize("name", ["t4-cuda", "t4-tensorrt"])
