@@ -1,7 +1,7 @@
 """Label files: ours, PaddleOCR's and ICDAR's. Every error names file and line.
 
     ours     labels.jsonl: {"image", "lines": [{"polygon", "text", "ignore"}], "partial"} a page,
-             {"image", "text"} a line
+             {"image", "text"} a line; `ignore` marks text that nobody could transcribe
     paddle   one image a row: PATH<tab>[{"transcription", "points"}, ...] for pages, PATH<tab>TEXT for lines; `###`
              and `*` mark text that nobody could transcribe (PaddleOCR, doc/doc_en/dataset)
     icdar    a folder of images and gt_NAME.txt or NAME.txt, one text a row: x1,y1,x2,y2,x3,y3,x4,y4,TEXT; `###` as
@@ -121,7 +121,7 @@ def _read_ours(path: Path, images: Path | None) -> Iterator[Record]:
         texts = record.get("lines")
         if not isinstance(texts, list):
             raise LabelError(f"{where}: neither `text` nor a list of `lines`")
-        labels = [_label(text, "polygon", "text", f"{where}, text {n}") for n, text in enumerate(texts, start=1)]
+        labels = [_our_label(text, f"{where}, text {n}") for n, text in enumerate(texts, start=1)]
         yield LabelledPage(root / record["image"], tuple(labels), where, bool(record.get("partial", False)))
 
 
@@ -135,9 +135,7 @@ def _read_paddle(path: Path, images: Path | None) -> Iterator[Record]:
             yield LabelledLine(root / name, rest, where)
             continue
         texts = _json(rest, where)
-        labels = [
-            _label(text, "points", "transcription", f"{where}, text {n}") for n, text in enumerate(texts, start=1)
-        ]
+        labels = [_paddle_label(text, f"{where}, text {n}") for n, text in enumerate(texts, start=1)]
         yield LabelledPage(root / name, tuple(labels), where)
 
 
@@ -160,15 +158,25 @@ def _icdar_label(row: str, where: str) -> Label:
     return _transcribed(polygon, parts[8])
 
 
-def _label(record: Any, outline_key: str, text_key: str, where: str) -> Label:
-    """The label of one text of a page in JSON."""
+def _our_label(record: Any, where: str) -> Label:
+    """What `ignore` says alone: a text `*` is a star, of a form's field that must be filled in."""
+    polygon, text = _outlined(record, "polygon", "text", where)
+    return Label(polygon, "", ignore=True) if record.get("ignore") else Label(polygon, text)
+
+
+def _paddle_label(record: Any, where: str) -> Label:
+    return _transcribed(*_outlined(record, "points", "transcription", where))
+
+
+def _outlined(record: Any, outline_key: str, text_key: str, where: str) -> tuple[NDArray[np.float32], str]:
+    """Outline and text of one text of a page in JSON."""
     if not isinstance(record, dict) or outline_key not in record:
         raise LabelError(f"{where}: no `{outline_key}`")
     polygon = _polygon(record[outline_key], where)
     text = record.get(text_key, "")
     if not isinstance(text, str):
         raise LabelError(f"{where}: `{text_key}` is {text!r}; put it in quotes")
-    return Label(polygon, "", ignore=True) if record.get("ignore") else _transcribed(polygon, text)
+    return polygon, text
 
 
 def _transcribed(polygon: NDArray[np.float32], text: str) -> Label:

@@ -76,6 +76,12 @@ def test_a_text_may_hold_commas_in_icdar_and_tabs_nowhere(folder: Path) -> None:
     assert read_labels(folder).pages[0].labels[0].text == "1,50 EUR"
 
 
+def test_in_our_own_format_a_star_is_a_star(folder: Path) -> None:
+    lines = [{"polygon": SQUARE, "text": "*"}, {"polygon": SQUARE, "text": "*", "ignore": True}]
+    (page,) = read_labels(write(folder / "labels.jsonl", ours_page(lines=lines))).pages
+    assert [(label.text, label.counts) for label in page.labels] == [("*", True), ("", False)]
+
+
 def test_images_may_lie_elsewhere(folder: Path) -> None:
     labels = folder / "labels"
     labels.mkdir()
