@@ -1,10 +1,6 @@
-"""Labelled images on disk: a folder with `images/` and a `labels.jsonl`.
+"""Labelled images on disk: a folder with `images/` and a `labels.jsonl`; its format is in `train.datasets.formats`."""
 
-A record of a page: {"image": "images/x.jpg", "lines": [{"polygon": [[x, y], ...], "text", "ignore"}], "partial": false}
-A record of a crop: {"image": "images/x.png", "text": "..."}
-"""
-
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +8,7 @@ from pathlib import Path
 from edge_ocr.errors import ConfigError
 from edge_ocr.images import SUFFIXES
 from edge_ocr.metrics import Label
+from train.datasets.formats import read_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +47,16 @@ def read_set(folder: Path, *, limit: int = 0) -> LabelledSet:
         limit: Take the first so many images, 0 for all.
 
     Raises:
-        ConfigError: There is no such set, it is empty, or a record is not one.
+        ConfigError: There is no such set, or it is empty.
+        LabelError: A record is not one, or its image is missing.
     """
-    labels = folder / "labels.jsonl"
-    if not labels.is_file():
-        raise ConfigError(f"{labels}: no such file; a set is a folder with images/ and labels.jsonl")
-    rows = [row for row in labels.read_text(encoding="utf-8").splitlines() if row.strip()]
-    if not rows:
-        raise ConfigError(f"{labels}: no record in it")
-    chosen = rows[:limit] if limit else rows
-    return LabelledSet(folder.name, [_image(folder, row, number) for number, row in enumerate(chosen, start=1)])
+    found = read_labels(folder, limit=limit)
+    images = [
+        LabelledImage(page.path, _name(page.path, folder), labels=page.labels, partial=page.partial)
+        for page in found.pages
+    ]
+    images += [LabelledImage(line.path, _name(line.path, folder), text=line.text) for line in found.lines]
+    return LabelledSet(folder.name, images)
 
 
 def image_files(folder: Path, *, limit: int = 0) -> list[Path]:
@@ -81,14 +78,6 @@ def image_files(folder: Path, *, limit: int = 0) -> list[Path]:
     return files[:limit] if limit else files
 
 
-def _image(folder: Path, row: str, number: int) -> LabelledImage:
-    """One record of labels.jsonl."""
-    try:
-        record = json.loads(row)
-        name = record["image"]
-        if "text" in record:
-            return LabelledImage(folder / name, name, text=record["text"])
-        labels = [Label.from_dict(line) for line in record["lines"]]
-        return LabelledImage(folder / name, name, labels=labels, partial=bool(record.get("partial", False)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{folder / 'labels.jsonl'}: line {number}: not a record of a page or crop") from error
+def _name(path: Path, folder: Path) -> str:
+    """An image as the labels name it."""
+    return os.path.relpath(path, folder)

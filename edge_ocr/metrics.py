@@ -12,9 +12,9 @@ A label with `ignore` marks text that nobody could transcribe: what is read on i
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -55,12 +55,6 @@ class Label:
     text: str = ""
     ignore: bool = False
     """The text could not be transcribed: neither a hit nor a miss here counts. So is a label without text."""
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "Label":
-        """The label of one `{"polygon": [[x, y], ...], "text", "ignore"}`."""
-        polygon = np.asarray(record["polygon"], np.float32).reshape(-1, 2)
-        return cls(polygon, str(record.get("text", "")), bool(record.get("ignore", False)))
 
     @property
     def counts(self) -> bool:

@@ -1,6 +1,5 @@
 """How well one network reads or finds, run exactly as the device runs it."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from edge_ocr.metrics import detection_hmean, word_accuracy
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec
 from edge_ocr.recognition import LineReader, scale_line
+from train.datasets.formats import read_labels
 
 WIDTHS = (160, 192, 256, 320, 400, 480, 640, 800, 960, 1280)
 SIZES = ((544, 1280), (1280, 544), (736, 1280), (1280, 736), (960, 1280), (1280, 960), (1280, 1280))
@@ -37,24 +37,17 @@ class CropSet:
 
 
 def load_crops(folder: Path) -> CropSet:
-    """Load a crop set: `labels.jsonl` with `{"image", "text"}` a line.
+    """Load a crop set: a folder of pictures of one line each, with their labels (`train.datasets.formats`).
 
     Raises:
-        ConfigError: there is no such file, or a line of it is not such a record.
+        ConfigError: there are no labels, or they are of pages.
+        LabelError: a label is not one, or its image is missing.
         ImageError: a crop cannot be read.
     """
-    labels = folder / "labels.jsonl"
-    if not labels.is_file():
-        raise ConfigError(f"{labels}: missing; a gate set is a folder with labels.jsonl and its images")
-    crops = []
-    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            image, text = str(record["image"]), str(record["text"])
-        except (ValueError, LookupError, TypeError) as error:
-            raise ConfigError(f'{labels}:{number}: not {{"image": ..., "text": ...}}') from error
-        crops.append((load_image(folder / image), text))
-    return CropSet(folder.name, crops)
+    lines = read_labels(folder).lines
+    if not lines:
+        raise ConfigError(f"{folder}: labels of pages; a gate set is of crops, each with one text")
+    return CropSet(folder.name, [(load_image(line.path), line.text) for line in lines])
 
 
 def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:

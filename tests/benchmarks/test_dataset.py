@@ -9,18 +9,23 @@ from benchmarks.dataset import image_files, read_set
 from edge_ocr.errors import ConfigError
 
 
-def write_labels(folder: Path, *records: object) -> Path:
+def write_labels(folder: Path, *records: dict[str, object]) -> Path:
+    for record in records:
+        image = folder / str(record["image"])
+        image.parent.mkdir(exist_ok=True)
+        image.touch()
     (folder / "labels.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return folder
 
 
 def test_a_set_of_pages_keeps_labels_and_their_partiality(tmp_path: Path) -> None:
     line = {"polygon": [[0, 0], [9, 0], [9, 9], [0, 9]], "text": "A", "ignore": False}
-    page = {"image": "images/a.jpg", "lines": [line], "partial": True}
+    page: dict[str, object] = {"image": "images/a.jpg", "lines": [line], "partial": True}
     labelled = read_set(write_labels(tmp_path, page))
     image = labelled.images[0]
     assert not labelled.is_crops
-    assert (image.path, image.partial, image.labels[0].text) == (tmp_path / "images/a.jpg", True, "A")
+    assert (image.path, image.name) == (tmp_path / "images/a.jpg", "images/a.jpg")
+    assert (image.partial, image.labels[0].text) == (True, "A")
 
 
 def test_a_set_of_crops_is_told_by_its_texts(tmp_path: Path) -> None:
@@ -31,22 +36,8 @@ def test_a_set_of_crops_is_told_by_its_texts(tmp_path: Path) -> None:
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere.labels\.jsonl: no such file"):
+    with pytest.raises(ConfigError, match=r"nowhere: no such file or folder; give labels\.jsonl"):
         read_set(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        pytest.param({"image": "a.png"}, id="neither page nor crop"),
-        pytest.param({"image": "a.png", "lines": [{"text": "A"}]}, id="a line without polygon"),
-        pytest.param(["a.png"], id="not an object"),
-    ],
-)
-def test_a_broken_record_is_named_by_its_line(tmp_path: Path, record: object) -> None:
-    write_labels(tmp_path, {"image": "a.png", "text": "A"}, record)
-    with pytest.raises(ConfigError, match="line 2: not a record"):
-        read_set(tmp_path)
 
 
 def test_image_files_are_those_of_the_images_folder_by_name(tmp_path: Path) -> None:

@@ -113,9 +113,3 @@ def test_a_false_line_costs_precision_unless_the_page_is_partly_labelled() -> No
 
 def test_an_empty_score_is_zero_everywhere() -> None:
     assert set(PageScore().to_dict().values()) == {0}
-
-
-def test_labels_come_from_records() -> None:
-    label = Label.from_dict({"polygon": [[0, 0], [4, 0], [4, 2], [0, 2]], "text": "ab", "ignore": False})
-    assert label.polygon.shape == (4, 2)
-    assert label.counts

@@ -19,20 +19,15 @@ def test_a_crop_set_is_loaded_in_the_order_of_its_labels(tmp_path: Path) -> None
     assert [(image.shape, text) for image, text in crop_set.crops] == [((3, 4, 3), "B"), ((3, 5, 3), "é")]
 
 
-@pytest.mark.parametrize(
-    ("labels", "error", "message"),
-    [
-        pytest.param(None, ConfigError, "labels.jsonl: missing; a gate set is a folder with", id="no labels"),
-        pytest.param('{"image": "a.png"\n', ConfigError, r"labels.jsonl:1: not {\"image\": ...,", id="no JSON"),
-        pytest.param('{"image": "a.png"}\n', ConfigError, "labels.jsonl:1: not", id="a record without text"),
-        pytest.param("[1]\n", ConfigError, "labels.jsonl:1: not", id="a list"),
-        pytest.param('{"image": "a.png", "text": "A"}\n', ImageError, "a.png: cannot be read", id="no image"),
-    ],
-)
-def test_what_is_no_crop_set_is_refused(
-    tmp_path: Path, labels: str | None, error: type[Exception], message: str
-) -> None:
-    if labels is not None:
-        (tmp_path / "labels.jsonl").write_text(labels)
-    with pytest.raises(error, match=message):
+def test_pages_are_no_crop_set(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
+    (tmp_path / "labels.jsonl").write_text('{"image": "a.png", "lines": []}')
+    with pytest.raises(ConfigError, match="labels of pages; a gate set is of crops"):
+        load_crops(tmp_path)
+
+
+def test_a_crop_that_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "labels.jsonl").write_text('{"image": "a.png", "text": "A"}')
+    with pytest.raises(ImageError, match=r"a\.png"):
         load_crops(tmp_path)
