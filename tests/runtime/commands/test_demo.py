@@ -1,40 +1,22 @@
-"""`edge-ocr demo` end to end on a clip made here, with a reader that knows its colours."""
+"""`edge-ocr demo` end to end on a clip made here, with a reader that knows how bright it is."""
 
 import json
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from edge_ocr import Line, Page
 from edge_ocr.errors import EdgeOcrError
 from runtime.commands import demo
 from runtime.mqtt import broker
-from tests.runtime.test_appliance import FakeReader
+from tests.runtime.clips import SHOWN_FOR_A_WHILE, BrightReader, write_clip
 
 FPS = 15
 
 
-class ColourReader(FakeReader):
-    """Reads HELLO in bright frames."""
-
-    def read(self, image: NDArray[np.uint8]) -> Page:
-        quad = np.array([[20, 20], [100, 20], [100, 50], [20, 50]], dtype=np.float32)
-        lines = (Line("HELLO", 0.9, quad),) if image.mean() > 128 else ()
-        return Page(image.shape[1], image.shape[0], lines, {"detect": 1.0, "recognize": 1.0, "total": 2.0})
-
-
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (160, 120))
-    for code in [0] * 3 + [255] * 12 + [0] * 15:
-        writer.write(np.full((120, 160, 3), code, dtype=np.uint8))
-    writer.release()
-    return path
+    return write_clip(tmp_path / "clip.mp4", SHOWN_FOR_A_WHILE, fps=FPS)
 
 
 def play(clip: Path) -> int:
@@ -42,7 +24,7 @@ def play(clip: Path) -> int:
 
     parser = argparse.ArgumentParser()
     demo.add_arguments(parser)
-    return demo.run(parser.parse_args(["--clip", str(clip)]), load_reader=lambda pack, profile: ColourReader())
+    return demo.run(parser.parse_args(["--clip", str(clip)]), load_reader=lambda pack, profile: BrightReader())
 
 
 def test_the_demo_prints_events_the_comparison_and_the_latencies(
@@ -62,11 +44,7 @@ def test_the_demo_prints_events_the_comparison_and_the_latencies(
 
 
 def test_the_demo_fails_when_no_event_arrives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "dark.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (160, 120))
-    for _ in range(5):
-        writer.write(np.zeros((120, 160, 3), dtype=np.uint8))
-    writer.release()
+    path = write_clip(tmp_path / "dark.mp4", [0] * 5, fps=FPS)
     assert play(path) == 1
     assert "No event arrived." in capsys.readouterr().out
 

@@ -48,6 +48,7 @@ from runtime.profiling.report import (
 from runtime.profiling.stream import LoopedRecording, run_stream
 from runtime.profiling.text import report_text
 from runtime.profiling.usage import Usage
+from tests.runtime.clips import write_clip
 from tests.runtime.fake_readers import PageSteps
 
 QUAD = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
@@ -169,12 +170,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (64, 32))
-    for shade in range(0, 250, 50):
-        writer.write(np.full((32, 64, 3), shade, np.uint8))
-    writer.release()
-    return path
+    return write_clip(tmp_path / "clip.avi", range(0, 250, 50), fps=30, width=64, height=32)
 
 
 def job_for(images: Path, **changes: Any) -> Job:

@@ -1,36 +1,23 @@
-"""`edge-ocr replay` on a clip made here, with a reader that knows its colours."""
+"""`edge-ocr replay` on a clip made here, with a reader that knows how bright it is."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_ocr import ConfigError, EdgeOcrError, Line, Page, SourceError
+from edge_ocr import ConfigError, EdgeOcrError, Page, SourceError
 from edge_ocr.profile import load_profile
 from runtime.commands import replay as command
 from runtime.replay.golden import Plain, differences
 from runtime.replay.replay import replay_profile
+from tests.runtime.clips import SHOWN_FOR_A_WHILE, BrightReader, write_clip
 from tests.runtime.test_appliance import FakeReader
 
 FPS = 10
-QUAD = np.array([[20, 20], [100, 20], [100, 50], [20, 50]], dtype=np.float32)
-
-
-class ColourReader(FakeReader):
-    """Reads a text in bright frames, with a score of its own."""
-
-    def __init__(self, text: str = "HELLO", score: float = 0.9) -> None:
-        super().__init__()
-        self._line = Line(text, score, QUAD)
-
-    def read(self, image: NDArray[np.uint8]) -> Page:
-        lines = (self._line,) if image.mean() > 128 else ()
-        return Page(image.shape[1], image.shape[0], lines, {"total": 2.0})
 
 
 class BrokenReader(FakeReader):
@@ -40,19 +27,14 @@ class BrokenReader(FakeReader):
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (160, 120))
-    for code in [0] * 3 + [255] * 12 + [0] * 15:
-        writer.write(np.full((120, 160, 3), code, dtype=np.uint8))
-    writer.release()
-    return path
+    return write_clip(tmp_path / "clip.mp4", SHOWN_FOR_A_WHILE, fps=FPS)
 
 
 def replay(*arguments: object, reader: FakeReader | None = None) -> int:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     args = parser.parse_args([str(argument) for argument in arguments])
-    return command.run(args, load_reader=lambda pack, profile: reader or ColourReader())
+    return command.run(args, load_reader=lambda pack, profile: reader or BrightReader())
 
 
 def test_events_are_printed_with_their_place_in_the_clip(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +65,7 @@ def test_other_events_are_told_and_the_command_fails(
 ) -> None:
     golden = tmp_path / "golden.jsonl"
     replay(clip, "--expect", golden, "--update")
-    assert replay(clip, "--expect", golden, reader=ColourReader("HELL0")) == 1
+    assert replay(clip, "--expect", golden, reader=BrightReader("HELL0")) == 1
     rows = capsys.readouterr().out.splitlines()
     assert [row[0] for row in rows] == ["-", "-", "+", "+"]
     assert "begin 'HELLO'" in rows[0]
@@ -93,8 +75,8 @@ def test_other_events_are_told_and_the_command_fails(
 def test_scores_may_differ_a_little(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     golden = tmp_path / "golden.jsonl"
     replay(clip, "--expect", golden, "--update")
-    assert replay(clip, "--expect", golden, reader=ColourReader(score=0.905)) == 0
-    assert replay(clip, "--expect", golden, reader=ColourReader(score=0.8)) == 1
+    assert replay(clip, "--expect", golden, reader=BrightReader(score=0.905)) == 0
+    assert replay(clip, "--expect", golden, reader=BrightReader(score=0.8)) == 1
     assert "begin 'HELLO': score 0.8, expected 0.9" in capsys.readouterr().out
 
 

@@ -24,6 +24,7 @@ from runtime.sources.reach import _check_device
 from runtime.sources.spec import kind_of
 from runtime.sources.testcard import TestCard, draw_card, ticket
 from runtime.sources.video import VideoSource
+from tests.runtime.clips import write_clip
 
 N_FRAMES = 6
 
@@ -31,12 +32,7 @@ N_FRAMES = 6
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     """Six frames at 10 a second, each brighter than the last."""
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
-    for number in range(N_FRAMES):
-        writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
-    writer.release()
-    return path
+    return write_clip(tmp_path / "clip.avi", range(0, 40 * N_FRAMES, 40), fps=10, width=64, height=48)
 
 
 def read_all(source: Source) -> list[Frame]:
