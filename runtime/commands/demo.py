@@ -13,11 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import ValidationError
 
 from edge_ocr.errors import ConfigError, EdgeOcrError, SourceError
@@ -28,18 +24,15 @@ from runtime.events import TextEvent
 from runtime.mqtt import topics
 from runtime.mqtt.broker import EmbeddedBroker
 from runtime.mqtt.messages import MqttVersion
+from runtime.mqtt.subscriber import Arrival, Subscriber
 from runtime.replay.clip_score import ClipScore, load_labels, score_clip
 from runtime.service import LoadReader
 from runtime.sources import open_source
 
 NODE = "demo"
 CLIP = Path(__file__).parent.parent / "assets" / "kiosk.mp4"
-SUBSCRIBE_TIMEOUT_S = 10.0
 LAST_MESSAGES_S = 5.0
 """How long to wait for what the broker has not delivered yet when the appliance has stopped."""
-
-Arrival = tuple[str, bytes]
-"""Topic and payload of a message."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,9 +87,9 @@ def _watch(appliance: Appliance, config: KioskConfig) -> list[TextEvent]:
         runner.start()
         events = []
         try:
-            for topic, payload in subscriber.messages(runner, topics.node_status(config.mqtt.root, config.node)):
-                if topic.endswith("/events"):
-                    events.append(TextEvent.model_validate_json(payload))
+            for arrival in _messages(subscriber, runner, topics.node_status(config.mqtt.root, config.node)):
+                if arrival.topic.endswith("/events"):
+                    events.append(TextEvent.model_validate_json(arrival.payload))
                     _print_event(events[-1], started)
         except ValidationError as error:
             raise EdgeOcrError(f"an event does not fit its schema: {error}") from error
@@ -132,46 +125,17 @@ class _Runner(threading.Thread):
             raise self._failure
 
 
-class Subscriber:
-    """Somebody else's MQTT client, as it would run elsewhere in the building. Use as a context manager."""
-
-    def __init__(self, host: str, port: int, topic: str) -> None:
-        self._arrived: SimpleQueue[Arrival] = SimpleQueue()
-        self._subscribed = threading.Event()
-        self._address = (host, port)
-        self._topic = topic
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"edge-ocr-demo-watcher-{time.time_ns()}")
-        self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=1)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = self._on_message
-
-    def __enter__(self) -> "Subscriber":
-        self._client.connect(*self._address)
-        self._client.loop_start()
-        if not self._subscribed.wait(SUBSCRIBE_TIMEOUT_S):
-            raise EdgeOcrError("the embedded broker does not answer a subscriber")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def messages(self, runner: threading.Thread, status_topic: str) -> Iterator[Arrival]:
-        """Messages as they arrive, up to the node's goodbye."""
-        give_up_s = None
-        while give_up_s is None or time.monotonic() < give_up_s:
-            try:
-                topic, payload = self._arrived.get(timeout=0.2)
-            except Empty:
-                if give_up_s is None and not runner.is_alive():
-                    give_up_s = time.monotonic() + LAST_MESSAGES_S
-                continue
-            yield topic, payload
-            if topic == status_topic and json.loads(payload)["state"] == "stopped":
+def _messages(subscriber: Subscriber, runner: threading.Thread, status_topic: str) -> Iterator[Arrival]:
+    """Messages as they arrive, up to the node's goodbye."""
+    give_up_s = None
+    while give_up_s is None or time.monotonic() < give_up_s:
+        arrival = subscriber.next(0.2)
+        if arrival is not None:
+            yield arrival
+            if arrival.topic == status_topic and json.loads(arrival.payload)["state"] == "stopped":
                 return
-
-    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        self._arrived.put((message.topic, bytes(message.payload)))
+        elif give_up_s is None and not runner.is_alive():
+            give_up_s = time.monotonic() + LAST_MESSAGES_S
 
 
 def _labels_beside(clip: Path) -> list[str]:
