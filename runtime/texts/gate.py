@@ -5,7 +5,7 @@
 A block counts as unchanged when the reference explains it: shifted a little (a trembling hand), brighter or darker
 (exposure, mains hum, a shadow), and up to the noise that this block usually has. Costs about half a millisecond for a
 1280 x 720 frame, of which most is making it small. What is too faint for it is left to the periodic refresh
-(`runtime.attention`).
+(`runtime.texts.scene_reader`).
 
 Nothing here looks at a clock.
 """
