@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import asdict
 from typing import Literal
 
@@ -33,6 +34,7 @@ from runtime.events import (
     rfc3339,
 )
 from runtime.frame_loop import FrameLoop, Observer, PageReader
+from runtime.inference_thread import InferenceThread
 from runtime.monitoring.health import Progress
 from runtime.monitoring.latency import LatencyRecorder
 from runtime.mqtt import topics
@@ -76,6 +78,7 @@ class Appliance:
         recorder: LatencyRecorder | None = None,
         backoff: Backoff | None = None,
         mqtt_version: MqttVersion = MqttVersion.V5,
+        inference: InferenceThread | None = None,
     ) -> None:
         """An appliance that does not run yet.
 
@@ -87,6 +90,7 @@ class Appliance:
             recorder: Gets the latency of every stage.
             backoff: Waits between attempts to reach the broker.
             mqtt_version: Which to try first.
+            inference: Where frames are read; by default a thread of our own.
 
         Raises:
             ConfigError: the configuration cannot be used.
@@ -103,6 +107,7 @@ class Appliance:
         self._spool_state = self._outbox.state
         self._stopping = threading.Event()
         self._ended = threading.Event()
+        self._inference = inference or InferenceThread()
         self._failure: Exception | None = None
         self._publisher = Publisher(
             config.mqtt,
@@ -144,7 +149,6 @@ class Appliance:
             SourceError: no camera ever gave a frame that could be read, and none will.
             PublishError: another node uses our id.
         """
-        reading = threading.Thread(target=self._read_until_stopped, name="inference", daemon=True)
         self._publisher.start()
         if self._remote is not None:
             self._remote.start(self._give_up)
@@ -152,7 +156,7 @@ class Appliance:
             self._announce(camera)
             camera.capture.start()
         self._controls.start()
-        reading.start()
+        reading = self._inference.run(self._read_until_stopped)
         try:
             publish_s = time.monotonic() + METRICS_EVERY_S
             while not self._ended.wait(TICK_S):
@@ -350,13 +354,13 @@ class Appliance:
 
     # -- stopping
 
-    def _finish(self, reading: threading.Thread) -> None:
+    def _finish(self, reading: "Future[None]") -> None:
         """Stop the intake, finish the frame at hand, end all texts, send what is left, say goodbye."""
         self._stopping.set()
         self._controls.stop()
         for camera in self._loop.cameras:
             camera.capture.stop(0.0)
-        reading.join(READ_STOP_S)
+        wait([reading], READ_STOP_S)
         if self._remote is not None:
             self._remote.stop()
         for camera in self._loop.cameras:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_ocr.errors import ConfigError, EdgeOcrError
+from runtime import memory
 from runtime.appliance import Appliance
 from runtime.config.kiosk import KioskConfig
 from runtime.config.reload import changes
@@ -205,6 +206,7 @@ class Service:
         self._notifier.alive()
         self._appliance = self._make_appliance(config, self._reader)
         self._serve_anew(config)
+        memory.give_back()
         if not self._is_stopping:
             self._run_appliance()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edge_ocr.errors import ConfigError
 from runtime.appliance import Appliance, open_configured_capture
 from runtime.config.kiosk import KioskConfig, config_from_options, load_kiosk
+from runtime.inference_thread import InferenceThread
 from runtime.service import LoadReader, Service
 from runtime.spool.path import open_spool
 
@@ -59,7 +60,9 @@ def run(args: argparse.Namespace, *, load_reader: LoadReader | None = None) -> i
         service = Service(
             config,
             load_reader=load_reader or load_warm_reader,
-            make_appliance=functools.partial(Appliance, open_capture=open_capture, outbox=spool),
+            make_appliance=functools.partial(
+                Appliance, open_capture=open_capture, outbox=spool, inference=InferenceThread()
+            ),
             reread=functools.partial(read_config, args) if args.config is not None else None,
         )
         signals.stop, signals.reload = service.stop, service.reload

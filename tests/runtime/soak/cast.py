@@ -49,8 +49,8 @@ class Node(Command):
 
     def __init__(self, folder: Path, name: str, **config: Any) -> None:
         self._file = folder / f"{name}.yaml"
-        self._metrics = f"127.0.0.1:{free_port()}"
-        self._config = {"node": name, "metrics": {"listen": self._metrics}, **config}
+        self.metrics_address = f"127.0.0.1:{free_port()}"
+        self._config = {"node": name, "metrics": {"listen": self.metrics_address}, **config}
         self.configure()
         super().__init__(folder / f"{name}.log", "run", "--config", str(self._file))
 
@@ -67,7 +67,7 @@ class Node(Command):
         """The answer to /readyz; while nobody answers, one in which nothing is known."""
         assert self.process.poll() is None, "the node has ended:\n" + "\n".join(self.log_lines[-20:])
         try:
-            with urllib.request.urlopen(f"http://{self._metrics}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.metrics_address}/readyz", timeout=5) as answer:
                 return dict(json.load(answer))
         except OSError:
             return {"broker": "", "spool": "", "cameras": {}, "pending": 0}
