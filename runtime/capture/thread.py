@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from edge_ocr.errors import SourceError
-from runtime.backoff import MAX_BACKOFF_S, Backoff
+from runtime.backoff import Backoff
 from runtime.capture.counters import CaptureCounters, CaptureStats
 from runtime.capture.frame_slot import LatestFrameSlot
 from runtime.capture.status import CaptureStatus, StateCallback
@@ -24,7 +24,7 @@ from runtime.sources.faults import NEEDS_A_PERSON, CameraError, fault_of
 
 GOOD_AFTER_S = 10.0
 """Frames for this long, and the next outage's waits begin at the shortest again."""
-SOON_S = 3.0
+SOON_S = 2.0
 """Longest wait for a camera that may return by itself: with the time to open it, it is back within ten seconds."""
 CANCELLED_AFTER_STALLS = 2.0
 """A read that takes this many times the silence of a stalled camera is cancelled."""
@@ -69,7 +69,8 @@ class CaptureThread:
         self._wait = wait or self._stopping.wait
         self._resumed = threading.Event()
         self._resumed.set()
-        self._backoff = Backoff(draw)
+        # Apart, so that a camera whose stream is not there yet when it returns is not waited for as for a long outage.
+        self._soon, self._later = Backoff(draw), Backoff(draw)
         self._slot = LatestFrameSlot()
         self._status = CaptureStatus(name, on_state)
         self._counters = CaptureCounters()
@@ -175,7 +176,8 @@ class CaptureThread:
             opened_s = self._clock()
             while not self._stopping.is_set() and (frame := self._read()) is not None:
                 if self._clock() - opened_s > GOOD_AFTER_S:
-                    self._backoff.reset()
+                    self._soon.reset()
+                    self._later.reset()
                 self._take_in(frame)
         except SourceError as error:
             return self._silence or error
@@ -214,7 +216,7 @@ class CaptureThread:
         self._counters.interrupted()
         fault = fault_of(error)
         self._status.change("reconnecting", redact(str(error)), fault)
-        wait_s = self._backoff.next_s(MAX_BACKOFF_S if fault in NEEDS_A_PERSON else SOON_S)
+        wait_s = self._later.next_s() if fault in NEEDS_A_PERSON else self._soon.next_s(SOON_S)
         log.debug("%s: next attempt in %.1f s", self._name, wait_s)
         self._wait(wait_s)
 

@@ -69,10 +69,11 @@ class StreamSource(OpenCvSource):
         started_s = time.monotonic()
         # FFmpeg waits for packets and decodes in one call, so the time of decoding cannot be told from the wait.
         frame = self._next_good_frame()
-        if frame is not None:
-            return frame
+        # First: after a time-out FFmpeg gives out what its decoder still held, pictures from before the silence.
         if ms_since(started_s) >= READ_TIMEOUT_MS:
             raise CameraError("timeout", f"{self.description}: no frame within {READ_TIMEOUT_MS // 1000} s")
+        if frame is not None:
+            return frame
         raise CameraError("ended", f"{self.description}: the stream ended")
 
     def _tls_options(self) -> str:

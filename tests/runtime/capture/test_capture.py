@@ -156,7 +156,7 @@ def test_a_live_source_is_opened_again_with_growing_waits() -> None:
     source = FakeSource([make_frame(0), SourceError("cable")], [no_camera], [no_camera], [make_frame(1), None])
     bench = start(Bench(source))
     assert bench.frames() == [0, 1]
-    assert bench.waits_s == [1, 2, 3]
+    assert bench.waits_s == [1, 2, 2]
     assert bench.capture.stats().reconnects == 1
     assert list(dict.fromkeys(bench.reported())) == ["streaming", "reconnecting"]
     assert bench.seen[-1] == "streaming"
@@ -347,7 +347,7 @@ def test_a_frame_that_nobody_took_is_counted_when_the_camera_is_stopped() -> Non
 @pytest.mark.parametrize(
     ("fault", "waits_s"),
     [
-        pytest.param("refused", [1, 2, 3, 3, 3], id="a camera that may return is looked for every few seconds"),
+        pytest.param("refused", [1, 2, 2, 2, 2], id="a camera that may return is looked for every few seconds"),
         pytest.param("auth", [1, 2, 4, 8, 16], id="a wrong password is not tried so often that the account is locked"),
     ],
 )
@@ -356,6 +356,13 @@ def test_how_often_a_camera_is_tried_depends_on_its_fault(fault: CameraFault, wa
     bench.frames()
     assert bench.waits_s == waits_s
     assert bench.capture.fault == fault
+
+
+def test_a_stream_that_is_not_there_yet_when_the_camera_returns_is_tried_soon() -> None:
+    away, starting = CameraError("refused", "no"), CameraError("not_found", "not yet")
+    bench = start(Bench(FakeSource(*[[away]] * 5, [starting], [starting], [None])))
+    bench.frames()
+    assert bench.waits_s[5:] == [1, 2]
 
 
 def test_a_paused_camera_is_drained_and_its_frames_are_counted() -> None:

@@ -1,10 +1,12 @@
 """Cameras over RTSP, served by Debian's GStreamer RTSP server, and what goes wrong with them."""
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ NEEDED = (
     )
 )
 TIMEOUT_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 def why_not() -> str:
@@ -111,6 +115,14 @@ def wait_for_frames(capture: CaptureThread, n_frames: int) -> None:
     wait_until(lambda: capture.stats().frames_in >= wanted)
 
 
+def wait_until_back(capture: CaptureThread, after: str) -> None:
+    """Wait for the stream of a camera that is there again; the time goes into the log, and is not judged."""
+    began_s = time.monotonic()
+    wait_until(lambda: capture.state == "streaming")
+    log.info("%s: streaming after %.1f s", after, time.monotonic() - began_s)
+    wait_for_frames(capture, 5)
+
+
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time limits for a camera at 30 frames a second whose test shall not take long."""
@@ -143,8 +155,7 @@ def test_a_camera_that_is_switched_off_and_on_comes_back_and_the_other_is_not_to
         wait_until(lambda: (capture.state, capture.fault) == ("reconnecting", "refused"))
         wait_for_frames(other, 30)
         server.start()
-        wait_until(lambda: capture.state == "streaming")
-        wait_for_frames(capture, 5)
+        wait_until_back(capture, "started again")
         assert capture.stats().reconnects >= 1
         assert (other.state, other.stats().reconnects, other.stats().stalls) == ("streaming", 0, 0)
 
@@ -159,8 +170,7 @@ def test_a_camera_that_freezes_is_stalled_then_given_up_and_comes_back_when_it_t
         assert capture.fault == "timeout"
         wait_until(lambda: "no answer" in (capture.reason or ""))
         server.signal(signal.SIGCONT)
-        wait_until(lambda: capture.state == "streaming")
-        wait_for_frames(capture, 5)
+        wait_until_back(capture, "thawed")
         assert capture.stats().stalls >= 1
 
 

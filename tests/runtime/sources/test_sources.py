@@ -14,7 +14,7 @@ import pytest
 from edge_ocr.errors import SourceError
 from runtime.capture.thread import CaptureThread
 from runtime.frames import Frame, Source
-from runtime.sources import open_source
+from runtime.sources import open_source, stream
 from runtime.sources.device import DeviceSource
 from runtime.sources.faults import CameraError
 from runtime.sources.images import ImageSource
@@ -22,6 +22,7 @@ from runtime.sources.paced import PacedSource
 from runtime.sources.process import ProcessSource
 from runtime.sources.reach import _check_device
 from runtime.sources.spec import kind_of
+from runtime.sources.stream import StreamSource
 from runtime.sources.testcard import TestCard, draw_card, ticket
 from runtime.sources.video import VideoSource
 from tests.runtime.clips import write_clip
@@ -188,6 +189,16 @@ def test_a_refused_connection_is_told_without_the_password(capfd: pytest.Capture
         with pytest.raises(SourceError, match=r"^rtsp://\*\*\*@127\.0\.0\.1.*connection refused"):
             source.open()
     assert "s3cret" not in source.description + capfd.readouterr().err
+
+
+def test_a_picture_from_before_a_silence_is_not_given_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = StreamSource("rtsp://cam/1")
+    held_back = Frame(np.zeros((1, 1, 3), np.uint8), 0, ts=0.0, arrival_s=0.0, decode_ms=0.0)
+    monkeypatch.setattr(source, "_next_good_frame", lambda: held_back)
+    assert source.read() is held_back
+    monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 0)
+    with pytest.raises(CameraError, match="no frame within"):
+        source.read()
 
 
 def test_a_stream_that_is_not_there_is_told_without_the_password(capfd: pytest.CaptureFixture[str]) -> None:
