@@ -34,6 +34,11 @@ class OpenTexts:
             if not self._rewrites:
                 self._changed.add(key)
 
+    @property
+    def seqs(self) -> dict[SeqKey, int]:
+        """The newest `seq` of every run of a camera."""
+        return dict(self._seqs)
+
     def rewrite(self) -> None:
         """The file knows something else: replace all of it the next time. Bounds what waits for a full disk too."""
         self._rewrites = True

@@ -8,10 +8,11 @@ with this one.
 import json
 import logging
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from runtime.spool.file import SeqKey
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ class Record:
     """Events ever put: pending, sent and dropped."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """What became of those that are not pending."""
+    seqs: Mapping[SeqKey, int] = field(default_factory=dict)
+    """The newest `seq` of every run of a camera, so that the next run gives none out for the second time."""
 
     def unknown_to(self, n_events: int, counts: Mapping[str, int]) -> tuple[dict[str, int], int]:
         """What a spool with these totals does not know.
@@ -99,15 +102,17 @@ class Reserve:
         assert self._fd is not None
         try:
             said = json.loads(os.pread(self._fd, PAGE_BYTES, 0).rstrip(b"\0 ") or b"null")
-            return None if said is None else Record(int(said["put"]), Counter(said["counts"]))
+            if said is None:
+                return None
+            seqs = {(topic, boot_id): int(seq) for topic, boot_id, seq in said["seqs"]}
+            return Record(int(said["put"]), dict(said["counts"]), seqs)
         except (ValueError, TypeError, KeyError):  # a power cut in the middle of a write
             logger.warning("%s: damaged; how many events the last run held in memory is not known", self._path)
             return None
 
     def _write(self, record: Record | None) -> None:
         assert self._fd is not None
-        said = "null" if record is None else json.dumps({"put": record.put, "counts": dict(record.counts)})
-        os.pwrite(self._fd, said.encode().ljust(PAGE_BYTES), 0)
+        os.pwrite(self._fd, _page(record), 0)
         # An acknowledgement costs no fsync, here as in the spool: after a power cut the page tells of too many.
         if record is not None and (self._noted is None or record.put > self._noted.put):
             os.fdatasync(self._fd)
@@ -120,6 +125,18 @@ class Reserve:
                 "%s: cannot be written (%s); events that are held in memory would go uncounted in a crash",
                 self._path, error.strerror,
             )  # fmt: skip
+
+
+def _page(record: Record | None) -> bytes:
+    """What stands on the page; of too many runs the oldest are left out."""
+    if record is None:
+        return b"null".ljust(PAGE_BYTES)
+    seqs = [(*key, seq) for key, seq in record.seqs.items()]
+    while True:
+        said = json.dumps({"put": record.put, "counts": dict(record.counts), "seqs": seqs}, separators=(",", ":"))
+        if len(said) <= PAGE_BYTES or not seqs:
+            return said.encode().ljust(PAGE_BYTES)
+        del seqs[0]
 
 
 def reserve_of(path: Path) -> Path:

@@ -181,7 +181,7 @@ class Spool:
         """Write down, where that takes no room, what only memory knows."""
         is_all_in_file = not (self._held or self._uncounted)
         n_put = self._n_rows + len(self._held) + self._counts.total()
-        self._reserve.note(None if is_all_in_file else Record(n_put, dict(self._counts)))
+        self._reserve.note(None if is_all_in_file else Record(n_put, dict(self._counts), self._texts.seqs))
 
     def _is_in_file(self, key: int) -> bool:
         """Whether it is a message of the file; assumed while that cannot be read."""
@@ -344,6 +344,9 @@ class Spool:
             self._shift = max(self._next_key - first, 0)
             self._old_keys = range(first + self._shift, last + self._shift + 1)
             self._next_key = self._old_keys.stop
+            record = self._reserve.read()
+            for key, seq in record.seqs.items() if record is not None else ():
+                seqs[key] = max(seq, seqs.get(key, 0))
             self._end_texts(texts, seqs)
 
     def _find_missing(self, n_rows: int, counts: dict[str, int]) -> None:

@@ -21,7 +21,7 @@ from runtime.spool import opening as spool_open
 from runtime.spool import set_aside
 from runtime.spool import state as spool_state
 from runtime.spool.outbox import About, Message, OutboxCounts
-from runtime.spool.reserve import reserve_of
+from runtime.spool.reserve import Record, Reserve, reserve_of
 from runtime.spool.spool import MAX_HELD, Spool
 from tests.runtime.mqtt_tools import wait_until
 
@@ -353,6 +353,32 @@ def test_what_a_crash_takes_along_from_memory_is_counted_once(reopen: Reopen, ca
     assert again.counts() == expected
     assert f"{MAX_HELD - 1} events are lost: they waited in memory when the last run ended" in messages_of(caplog)[-1]
     assert reopen().counts() == expected
+
+
+def test_numbers_that_were_given_out_while_the_disk_was_full_are_not_given_out_again(reopen: Reopen) -> None:
+    subject = reopen()
+    subject.put(message(1, kind="begin"))
+    fill_disk(subject)
+    subject.put(large(2))
+    subject.put(message(3, track=2, kind="begin", size=10_000))
+    for key in keys(subject):
+        subject.acknowledge(key)
+    assert [one[1:3] for one in ends(reopen())] == [(1, 4)]
+
+
+def test_a_reserve_with_more_runs_than_fit_keeps_the_newest(path: Path) -> None:
+    path.parent.mkdir()
+    subject = Reserve(path)
+    subject.allocate()
+    subject.note(Record(7, {"sent": 3}, {(TOPIC, f"boot-{number}"): number for number in range(200)}))
+    subject.close()
+    subject.allocate()
+    record = subject.read()
+    assert record is not None
+    assert (record.put, record.counts) == (7, {"sent": 3})
+    assert 0 < len(record.seqs) < 200
+    assert record.seqs[TOPIC, "boot-199"] == 199
+    subject.close()
 
 
 def test_a_crash_right_after_space_has_returned_counts_nothing_that_was_spooled(
