@@ -12,8 +12,10 @@ from edge_ocr.errors import ConfigError, EdgeOcrError
 from edge_ocr.pack import load_pack
 from runtime.files import check_writable, write_file
 from runtime.profiling.fits import look_at_fits
+from runtime.profiling.html import check_html, write_html
 from runtime.profiling.input import Job, input_facts
-from runtime.profiling.measure import OpenSubject, RunStream, log_to_stderr, measure_in_subprocess, open_subject
+from runtime.profiling.measure import OpenSubject, RunStream, log_to_stderr, open_subject
+from runtime.profiling.own_process import measure_in_subprocess
 from runtime.profiling.plots import check_plot, plot_profile
 from runtime.profiling.report import (
     VALID_SINGLE_STREAM_S,
@@ -22,6 +24,7 @@ from runtime.profiling.report import (
     look_at_host,
     look_at_versions,
     now,
+    read_report,
 )
 from runtime.profiling.stream import run_stream
 from runtime.profiling.text import fits_text, report_text
@@ -68,6 +71,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the report, for example profile.png")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, to hand on")
+    parser.add_argument(
+        "--beside",
+        action="append",
+        type=Path,
+        metavar="JSON",
+        help="lay an earlier report, as --json wrote it, beside this one in --html; may be repeated",
+    )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="source",
+        metavar="JSON",
+        help="measure nothing: show, draw and write the report that --json wrote",
+    )
 
 
 def run(
@@ -84,12 +102,28 @@ def run(
     if args.is_overview:
         return _run_overview(args)
     log_to_stderr()
+    beside = _check_outputs(args)
+    if args.source is not None:
+        report = _read_source(args)
+    else:
+        report = measure_profiles(args, open_subject=open_subject, run_stream=run_stream)
+    sys.stdout.write(report_text(report) + "\n")
+    if args.json is not None:
+        write_file(args.json, f"{report.to_json()}\n".encode())
+    if args.plot is not None and report.runs:
+        plot_profile(report, args.plot)
+    if args.html is not None and report.runs:
+        write_html(args.html, report, *beside)
+    return 1 if report.failed else 0
+
+
+def measure_profiles(args: argparse.Namespace, *, open_subject: OpenSubject, run_stream: RunStream) -> ProfileReport:
+    """Measure what the options name, each profile in a process of its own.
+
+    Raises:
+        EdgeOcrError: the only profile cannot be measured, or the input cannot be read.
+    """
     job = job_of(args)
-    for output in (args.json, args.plot):
-        if output is not None:
-            check_writable(output)
-    if args.plot is not None:
-        check_plot(args.plot)
     host, facts, created = look_at_host(), input_facts(job), now()
     profiles = list(dict.fromkeys(args.profile or ["auto"]))
     runs: list[ProfileRun] = []
@@ -102,7 +136,7 @@ def run(
                 raise
             _log.warning("profile %s: %s", profile, error)
             failed[profile] = str(error)
-    report = ProfileReport(
+    return ProfileReport(
         created=created,
         mode="single-stream" if job.is_single_stream else "reader and stream",
         host=host,
@@ -111,17 +145,32 @@ def run(
         runs=tuple(runs),
         failed=failed,
     )
-    sys.stdout.write(report_text(report) + "\n")
-    if args.json is not None:
-        write_file(args.json, f"{report.to_json()}\n".encode())
-    if args.plot is not None and runs:
-        plot_profile(report, args.plot)
-    return 1 if failed else 0
+
+
+def _check_outputs(args: argparse.Namespace) -> list[ProfileReport]:
+    """Refuse before minutes of measuring what could not be written after them; read what is laid beside."""
+    for output in (args.json, args.plot, args.html):
+        if output is not None:
+            check_writable(output)
+    if args.plot is not None:
+        check_plot(args.plot)
+    if args.html is not None:
+        check_html()
+    elif args.beside:
+        raise ConfigError("--beside: reports are laid side by side in --html; name a file for it")
+    return [read_report(path) for path in args.beside or ()]
+
+
+def _read_source(args: argparse.Namespace) -> ProfileReport:
+    given = ("profile", "clip", "images", "seconds")
+    if args.single_stream or any(getattr(args, name) for name in given):
+        raise ConfigError("--from measures nothing: it goes with --html, --plot, --json and --beside only")
+    return read_report(args.source)
 
 
 def _run_overview(args: argparse.Namespace) -> int:
     """Judge the shipped profiles without measuring any."""
-    given = ("profile", "clip", "images", "seconds", "plot")
+    given = ("profile", "clip", "images", "seconds", "plot", "html", "beside", "source")
     if args.single_stream or any(getattr(args, name) for name in given):
         raise ConfigError("--all measures nothing: it goes with --pack and --json only")
     if args.json is not None:

@@ -18,7 +18,8 @@ from edge_ocr.profile import (
     load_profile,
     mismatches,
 )
-from runtime.profiling.report import Host, Record
+from runtime.profiling.record import Record
+from runtime.profiling.report import Host
 
 Verdict = Literal["fits", "runs", "no"]
 """`fits`: made for this host. `runs`: made for another, but nothing here stands in its way. `no`: it cannot run."""

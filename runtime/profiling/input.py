@@ -74,18 +74,16 @@ def iterate_source(source: Source) -> Iterator[Frame]:
 
 
 def iterate_images(paths: Iterable[str]) -> Iterator[Frame]:
-    """Images as frames without end.
+    """Images as frames without end, counted anew whenever they begin again.
 
     Raises:
         ImageError: one cannot be read.
     """
-    index = 0
     while True:
         started_s = time.perf_counter()
-        for image in iter_images(list(paths)):
+        for index, image in enumerate(iter_images(list(paths))):
             if isinstance(image, EdgeOcrError):
                 raise image
             decode_ms = (time.perf_counter() - started_s) * 1000
             yield Frame(image.pixels, index, time.time(), time.monotonic(), decode_ms)
-            index += 1
             started_s = time.perf_counter()

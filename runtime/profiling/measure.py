@@ -1,19 +1,9 @@
-"""Measures the reader and the stream under device profiles, each profile in a fresh process.
-
-A fresh process because compiled models, thread pools and memory of one profile disturb the next: idle models of another
-configuration have made a network twice as slow.
-"""
+"""Measures the reader and the stream under one device profile."""
 
 import logging
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,14 +11,25 @@ from numpy.typing import NDArray
 
 from edge_ocr import Page
 from edge_ocr.cpu import host_cpu
-from edge_ocr.errors import EdgeOcrError
+from edge_ocr.pack import Pack
 from edge_ocr.profile import Match, load_profile, profile_matches
 from runtime.frame_loop import PageReader
 from runtime.frames import Frame
 from runtime.monitoring.latency import LatencyRecorder, single_stream_estimate
+from runtime.profiling.analysis import (
+    FrameCost,
+    Histogram,
+    cost_by_lines,
+    drift,
+    fit_lines,
+    histogram,
+    queue_points,
+)
+from runtime.profiling.host_watch import Disturbance, HostWatch
 from runtime.profiling.input import Job, open_feed
 from runtime.profiling.report import (
     VALID_SINGLE_STREAM_S,
+    GateFacts,
     ProfileRun,
     ReaderPart,
     Series,
@@ -36,18 +37,16 @@ from runtime.profiling.report import (
     StreamPart,
     judge_budget,
 )
-from runtime.profiling.usage import UsageMeter
+from runtime.profiling.usage import Usage, UsageMeter
 
 CAPACITY = 1_000_000
 """Samples kept per stage, so that the percentiles of a run are those of all of it."""
 WARM_UP_S = 5.0
 """How long the reader is warmed up, at most a quarter of the measurement."""
 MIN_WARM_UP_READS = 3
-PATIENCE_S = 10.0
-"""How long a process that has answered may take to end."""
 PROGRESS_S = 10.0
 """Time between two lines of progress."""
-MAX_POINTS = 2_000
+MAX_POINTS = 1_000
 """Points of a latency-over-time series; of several frames in one the slowest stays."""
 
 _log = logging.getLogger(__name__)
@@ -77,6 +76,7 @@ class Subject:
     match: str
     budget_ms: float | None
     pack: dict[str, Any]
+    accuracy: tuple[GateFacts, ...]
     describe: Callable[[], dict[str, Any]]
     """`Reader.describe`: threads, streams and networks; asked after the measurement, when all is compiled."""
 
@@ -110,36 +110,18 @@ def open_subject(profile_name: str, job: Job) -> Subject:
         match=_match_text(match),
         budget_ms=profile.latency_budget_ms,
         pack=pack,
+        accuracy=gate_facts(reader.pack),
         describe=reader.describe,
     )
 
 
-def measure_in_subprocess(profile: str, job: Job, *, open_subject: OpenSubject, run_stream: RunStream) -> ProfileRun:
-    """Measure one profile in a process of its own.
-
-    Raises:
-        EdgeOcrError: the profile, pack or input cannot be used, or the process died.
-    """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure_and_send, args=(theirs, profile, job, open_subject, run_stream))
-    with _sigterm_raises():
-        _start_deaf_to_ctrl_c(process)
-        theirs.close()
-        try:
-            answer = ours.recv()
-        except EOFError:
-            process.join()
-            raise EdgeOcrError(f"the measuring process died (exit status {process.exitcode}); see above") from None
-        except BaseException:  # Ctrl-C, SIGTERM
-            process.kill()
-            raise
-        finally:
-            _end(process)
-    if isinstance(answer, EdgeOcrError):
-        raise answer
-    assert isinstance(answer, ProfileRun)
-    return answer
+def gate_facts(pack: Pack) -> tuple[GateFacts, ...]:
+    """INT8 against FP of a pack's networks on every set that a gate looked at."""
+    return tuple(
+        GateFacts(network=name, passed=gate.passed, **gate.model_dump())
+        for name, network in pack.networks.items()
+        for gate in network.gates
+    )
 
 
 def measure(profile: str, job: Job, *, open_subject: OpenSubject, run_stream: RunStream) -> ProfileRun:
@@ -176,6 +158,7 @@ def measure(profile: str, job: Job, *, open_subject: OpenSubject, run_stream: Ru
         warm_up_reads=warm_up_reads,
         reader=reader_part,
         budget=judge_budget(subject.budget_ms, reader_part.stages.get("total")),
+        accuracy=subject.accuracy,
         stream=stream_part,
         stream_note=stream_note,
         single_stream=judge_single_stream(totals_ms, reader_part.duration_s) if job.is_single_stream else None,
@@ -215,29 +198,48 @@ def measure_reader(
         The measurement, and the totals of all frames in milliseconds.
     """
     recorder = LatencyRecorder(CAPACITY)
-    series: Series = []
-    n_lines: list[int] = []
-    meter = UsageMeter()
-    started_s = time.perf_counter()
-    progress = Progress(f"profile {label}: reader", seconds)
-    while (elapsed_s := time.perf_counter() - started_s) < seconds and (frame := next(feed, None)) is not None:
-        page = reader.read(frame.image)
-        recorder.add_all({**page.timings_ms, "decode": frame.decode_ms})
-        series.append((elapsed_s, page.timings_ms["total"]))
-        n_lines.append(len(page.lines))
-        progress.tell(elapsed_s, len(series))
-    usage = meter.read()
-    part = ReaderPart(
-        frames=len(series),
+    frames: list[FrameCost] = []
+    with HostWatch() as watch:
+        meter = UsageMeter()
+        started_s = time.perf_counter()
+        progress = Progress(f"profile {label}: reader", seconds)
+        while (elapsed_s := time.perf_counter() - started_s) < seconds and (frame := next(feed, None)) is not None:
+            page = reader.read(frame.image)
+            recorder.add_all({**page.timings_ms, "decode": frame.decode_ms})
+            frames.append(FrameCost(elapsed_s, frame.index, page.timings_ms["total"], len(page.lines)))
+            progress.tell(elapsed_s, len(frames))
+        usage = meter.read()
+    return _reader_part(recorder, frames, usage, watch.disturbance), recorder.samples("total")
+
+
+def _reader_part(
+    recorder: LatencyRecorder, frames: list[FrameCost], usage: Usage, disturbance: Disturbance
+) -> ReaderPart:
+    """The closed loop's figures."""
+    n_lines = [frame.n_lines for frame in frames]
+    return ReaderPart(
+        frames=len(frames),
         duration_s=usage.wall_s,
-        fps=len(series) / usage.wall_s,
+        fps=len(frames) / usage.wall_s,
         lines_per_frame=sum(n_lines) / max(len(n_lines), 1),
         max_lines=max(n_lines, default=0),
         stages=recorder.summary(),
+        histograms=histograms_of(recorder),
+        by_lines=cost_by_lines(frames),
+        lines_fit=fit_lines(frames),
+        drift=drift(frames, usage.wall_s),
+        queue=queue_points([frame.total_ms for frame in frames]),
         usage=usage,
-        series_ms=thin_out(series),
+        disturbance=disturbance,
+        series_ms=thin_out([(frame.at_s, frame.total_ms) for frame in frames]),
     )
-    return part, recorder.samples("total")
+
+
+def histograms_of(recorder: LatencyRecorder) -> dict[str, Histogram]:
+    """A histogram per stage that took any time at all."""
+    return {
+        stage: histogram(recorder.samples(stage)) for stage, summary in recorder.summary().items() if summary.max > 0
+    }
 
 
 def judge_single_stream(totals_ms: list[float], duration_s: float) -> SingleStream:
@@ -292,50 +294,6 @@ def _why_no_stream(job: Job) -> str | None:
     if job.images:
         return "images have no rate of their own; give a clip"
     return None
-
-
-def _measure_and_send(
-    connection: Connection, profile: str, job: Job, open_subject: OpenSubject, run_stream: RunStream
-) -> None:
-    """The measuring process: one answer, a `ProfileRun` or the error that the user can mend."""
-    log_to_stderr()
-    try:
-        answer: ProfileRun | EdgeOcrError = measure(profile, job, open_subject=open_subject, run_stream=run_stream)
-    except EdgeOcrError as error:
-        answer = error
-    connection.send(answer)
-    connection.close()
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the block, so that no measuring process is left behind."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _start_deaf_to_ctrl_c(process: BaseProcess) -> None:
-    """Start a process that Ctrl-C does not reach: it would print a traceback, and we end it anyway."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited
-    try:
-        process.start()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _end(process: BaseProcess) -> None:
-    process.join(PATIENCE_S)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    process.close()
 
 
 def _ms_since(started_s: float) -> float:

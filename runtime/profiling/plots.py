@@ -36,7 +36,7 @@ def check_plot(path: Path) -> None:
     Raises:
         ConfigError: matplotlib is missing, or does not know the file's format.
     """
-    _, canvas_type = _import_matplotlib()
+    _, canvas_type = import_matplotlib()
     if path.suffix.removeprefix(".").lower() not in canvas_type.get_supported_filetypes():
         raise ConfigError(f"--plot {path}: name a file that ends in .png, .svg or .pdf")
 
@@ -53,7 +53,7 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
         EdgeOcrError: the file cannot be written.
     """
     check_plot(path)
-    figure_type, canvas_type = _import_matplotlib()
+    figure_type, canvas_type = import_matplotlib()
     parts = [(name, title) for name, title in PARTS if any(getattr(run, name) for run in report.runs)]
     figure = figure_type(figsize=(13, 4.2 * len(parts) + 0.6), layout="constrained")
     canvas_type(figure)
@@ -64,10 +64,10 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
             for number, run in enumerate(report.runs)
             if (part := getattr(run, name)) is not None
         ]
-        _draw_stages(left, measured, title)
-        _draw_series(right, measured, title)
+        draw_stages(left, measured, title)
+        draw_series(right, measured, title)
         if name == "reader":
-            _draw_budgets(right, report.runs)
+            draw_budgets(right, report.runs)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(f"edge-ocr profile on {report.host.cpu}, {report.host.usable_threads} CPUs, {report.created}")
@@ -76,17 +76,17 @@ def plot_profile(report: ProfileReport, path: Path) -> None:
     write_file(path, picture.getvalue())
 
 
-def _import_matplotlib() -> tuple[Any, Any]:
+def import_matplotlib() -> tuple[Any, Any]:
     """Figure and canvas types. Not pyplot, which looks for a display and keeps figures alive."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigError("--plot needs matplotlib: pip install 'edge-ocr[report]'") from error
+        raise ConfigError("the pictures need matplotlib: pip install 'edge-ocr[report]'") from error
     return Figure, FigureCanvasAgg
 
 
-def _draw_stages(axes: "Axes", measured: Sequence[Measured], title: str) -> None:
+def draw_stages(axes: "Axes", measured: Sequence[Measured], title: str) -> None:
     """Horizontal bars per stage, the first stage on top; logarithmic, because stages differ by a thousand."""
     stages = sorted(dict.fromkeys(stage for one in measured for stage in one.part.stages), key=stage_rank)
     height = 0.8 / len(measured)
@@ -109,11 +109,13 @@ def _draw_bars(
     middles = [summary.mean if summary.p50 is None else summary.p50 for summary in summaries]
     tails = [middle if s.p95 is None else s.p95 for middle, s in zip(middles, summaries, strict=True)]
     axes.barh(centres, middles, height=height * 0.9, color=one.color, alpha=0.75, label=one.name)
-    axes.hlines(centres, middles, tails, color="black", linewidth=1.2)
-    axes.plot([summary.max for summary in summaries], centres, "|", color="black", markersize=max(5, 14 * height))
+    ink = axes.title.get_color()
+    axes.hlines(centres, middles, tails, color=ink, linewidth=1.2)
+    axes.plot([summary.max for summary in summaries], centres, "|", color=ink, markersize=max(5, 14 * height))
 
 
-def _draw_series(axes: "Axes", measured: Sequence[Measured], title: str) -> None:
+def draw_series(axes: "Axes", measured: Sequence[Measured], title: str) -> None:
+    """Single frames over time, a colour per profile."""
     for one in measured:
         at_s, ms = zip(*one.part.series_ms, strict=True) if one.part.series_ms else ((), ())
         axes.plot(at_s, ms, ".", markersize=4, color=one.color, label=one.name)
@@ -125,13 +127,15 @@ def _draw_series(axes: "Axes", measured: Sequence[Measured], title: str) -> None
     axes.grid(alpha=0.3)
 
 
-def _draw_budgets(axes: "Axes", runs: Sequence[ProfileRun]) -> None:
+def draw_budgets(axes: "Axes", runs: Sequence[ProfileRun]) -> None:
+    """A line for each latency budget that a profile states."""
     names_by_budget: dict[float, list[str]] = {}
     for run in runs:
         if run.budget is not None:
             names_by_budget.setdefault(run.budget.budget_ms, []).append(run.name)
     for budget_ms, names in names_by_budget.items():
-        axes.axhline(budget_ms, color="black", linestyle="--", linewidth=1)
+        axes.set_ylim(top=max(axes.get_ylim()[1], 1.15 * budget_ms))
+        axes.axhline(budget_ms, color=axes.title.get_color(), linestyle="--", linewidth=1)
         label = f"budget {budget_ms:g} ms: {', '.join(names)}"
         axes.annotate(
             label,
@@ -140,5 +144,5 @@ def _draw_budgets(axes: "Axes", runs: Sequence[ProfileRun]) -> None:
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             ha="right",
-            bbox={"boxstyle": "square,pad=0.1", "color": "white", "alpha": 0.8},
+            bbox={"boxstyle": "square,pad=0.1", "color": axes.get_facecolor(), "alpha": 0.8},
         )

@@ -1,6 +1,5 @@
 """What `edge-ocr profile` reports, as data and as JSON."""
 
-import json
 import os
 import platform
 from datetime import UTC, datetime
@@ -8,11 +7,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, ValidationError
 
 from edge_ocr import __version__
 from edge_ocr.cpu import host_cpu
+from edge_ocr.errors import ConfigError
 from runtime.monitoring.latency import CONFIDENCE, StageSummary
+from runtime.profiling.analysis import Drift, Histogram, LinesCost, LinesFit, QueuePoint
+from runtime.profiling.host_watch import Disturbance
+from runtime.profiling.record import Record
 from runtime.profiling.usage import Usage
 
 VALID_SINGLE_STREAM_S = 600.0
@@ -20,16 +23,6 @@ VALID_SINGLE_STREAM_S = 600.0
 
 Series = list[tuple[float, float]]
 """(seconds since the start, milliseconds) of single frames."""
-
-
-class Record(BaseModel):
-    """A part of the report: immutable, without unknown keys, NaN or infinities."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def to_json(self) -> str:
-        """The record as JSON, numbers rounded to a thousandth."""
-        return json.dumps(_rounded(self.model_dump(mode="json", by_alias=True)), indent=1, ensure_ascii=False)
 
 
 class Host(Record):
@@ -72,9 +65,21 @@ class ReaderPart(Record):
     max_lines: int
     stages: dict[str, StageSummary]
     """Of the warm reader only. `decode` is the frame's decoding, `total` all that the reader does with it."""
+    histograms: dict[str, Histogram]
+    """Per stage, of all samples."""
+    by_lines: tuple[LinesCost, ...]
+    """The total by the number of lines in the frame."""
+    lines_fit: LinesFit | None
+    """Null where all frames have equally many lines."""
+    drift: Drift | None
+    """Null where too few pictures were read in both halves of the measurement."""
+    queue: tuple[QueuePoint, ...]
+    """What cameras of several rates would see of a reader that takes as long as this one did: computed."""
     usage: Usage
     """CPU time and memory with the decoding."""
-    series_ms: Series = Field(default=[], exclude=True)
+    disturbance: Disturbance
+    series_ms: Series
+    """The total over time; of neighbours the slowest, where there are more frames than are kept."""
 
 
 class StreamPart(Record):
@@ -91,8 +96,11 @@ class StreamPart(Record):
     """Frames that were not read, by cause."""
     events: int
     stages: dict[str, StageSummary]
+    histograms: dict[str, Histogram]
     usage: Usage
-    series_ms: Series = Field(default=[], exclude=True)
+    disturbance: Disturbance
+    series_ms: Series
+    """Capture to publish over time, as in the reader's part."""
 
 
 class SingleStream(Record):
@@ -116,6 +124,19 @@ class Budget(Record):
     """95th percentile of the reader's total."""
     passed: bool | None
     """Null when there are too few samples for the percentile."""
+
+
+class GateFacts(Record):
+    """What INT8 costs one network on one labelled set, as the pack states it; its gate decided whether it may ship."""
+
+    network: str
+    measure: str
+    dataset: str
+    fp: float
+    int8: float
+    margin: float
+    """Largest loss that the gate lets pass."""
+    passed: bool
 
 
 class ProfileRun(Record):
@@ -148,6 +169,8 @@ class ProfileRun(Record):
     reader: ReaderPart
     budget: Budget | None
     """Null when the profile states none."""
+    accuracy: tuple[GateFacts, ...]
+    """INT8 against FP of the pack's networks; empty where it holds FP only."""
     stream: StreamPart | None = None
     stream_note: str | None = None
     """Why the stream was not run."""
@@ -157,15 +180,33 @@ class ProfileRun(Record):
 class ProfileReport(Record):
     """All profiles of one call of `edge-ocr profile`."""
 
-    schema_version: Literal["edge-ocr.profile/1"] = Field(default="edge-ocr.profile/1", alias="schema")
+    schema_version: Literal["edge-ocr.profile/2"] = Field(default="edge-ocr.profile/2", alias="schema")
     created: str
     mode: Literal["reader and stream", "single-stream"]
     host: Host
     versions: dict[str, str | None]
     input: InputFacts
     runs: tuple[ProfileRun, ...]
-    failed: dict[str, str] = {}
+    failed: dict[str, str] = Field(default={})
     """Profiles that could not be measured, with the reason."""
+
+
+def read_report(path: Path) -> ProfileReport:
+    """Read a report that an earlier call wrote with --json.
+
+    Raises:
+        ConfigError: it cannot be read, or is not such a report.
+    """
+    try:
+        return ProfileReport.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name a file that --json wrote") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigError(
+            f"{path}: not a report of this version's edge-ocr profile --json ({place}: {first['msg']}); measure anew"
+        ) from None
 
 
 def look_at_host() -> Host:
@@ -204,14 +245,6 @@ def judge_budget(budget_ms: float | None, total: StageSummary | None) -> Budget 
         return None
     p95_ms = None if total is None else total.p95
     return Budget(budget_ms=budget_ms, p95_ms=p95_ms, passed=None if p95_ms is None else p95_ms <= budget_ms)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 3) if isinstance(value, float) else value
 
 
 def _governor() -> str | None:

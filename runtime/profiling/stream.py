@@ -18,8 +18,9 @@ from runtime.frames import Frame
 from runtime.monitoring.latency import LatencyRecorder
 from runtime.mqtt.broker import EmbeddedBroker
 from runtime.mqtt.messages import MqttVersion
+from runtime.profiling.host_watch import HostWatch
 from runtime.profiling.input import Job, open_clip
-from runtime.profiling.measure import CAPACITY, Subject, thin_out
+from runtime.profiling.measure import CAPACITY, Subject, histograms_of, thin_out
 from runtime.profiling.report import Series, StreamPart
 from runtime.profiling.usage import UsageMeter
 from runtime.sources.paced import FPS_WITHOUT_RATE, PacedSource, Recording
@@ -60,9 +61,10 @@ def run_stream(subject: Subject, job: Job) -> StreamPart:
             recorder=recorder,
             mqtt_version=MqttVersion.V311,
         )
-        meter = UsageMeter()
-        appliance.run()
-        usage = meter.read()
+        with HostWatch() as watch:
+            meter = UsageMeter()
+            appliance.run()
+            usage = meter.read()
     counts = appliance.metrics().cameras[CAMERA]
     return StreamPart(
         broker="nowhere, as amqtt is not installed" if outbox else "a broker in the same process, counted in CPU",
@@ -73,7 +75,9 @@ def run_stream(subject: Subject, job: Job) -> StreamPart:
         dropped={**counts.dropped, "came too late": recording.n_skipped, "read errors": counts.read_errors},
         events=counts.events,
         stages=recorder.summary(),
+        histograms=histograms_of(recorder),
         usage=usage,
+        disturbance=watch.disturbance,
         series_ms=thin_out(recorder.series()),
     )
 

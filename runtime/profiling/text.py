@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime.monitoring.latency import NOT_ENOUGH, StageSummary, align, format_ms, format_table, stage_rank
 from runtime.profiling.fits import FitReport, ProfileFit
+from runtime.profiling.remarks import conditions
 from runtime.profiling.report import VALID_SINGLE_STREAM_S, Host, ProfileReport, ProfileRun, ReaderPart, StreamPart
 from runtime.profiling.usage import Usage
 
@@ -24,7 +25,7 @@ def report_text(report: ProfileReport) -> str:
 
     A percentile for which there are too few samples is a dash.
     """
-    blocks = [_head_text(report), *(_run_text(run) for run in report.runs)]
+    blocks = [_head_text(report), *(_run_text(run, report.host.usable_threads) for run in report.runs)]
     if len(report.runs) > 1:
         blocks.append(_comparison_text(report.runs))
     blocks += [f"profile {name}: not measured: {reason}" for name, reason in report.failed.items()]
@@ -84,7 +85,7 @@ def _fit_row(fit: ProfileFit) -> tuple[str, ...]:
     )
 
 
-def _run_text(run: ProfileRun) -> str:
+def _run_text(run: ProfileRun, usable_threads: int) -> str:
     lines = [f"=== profile {run.name}{'' if run.verified else ' (never verified on its device)'}"]
     if not run.is_its_device:
         lines.append(f"this host is not the profile's device: {run.name} is made for {run.match}")
@@ -97,6 +98,7 @@ def _run_text(run: ProfileRun) -> str:
     lines += ["", _reader_text(run.reader), *_verdict_texts(run)]
     if run.stream is not None:
         lines += ["", _stream_text(run.stream)]
+    lines += [f"note: {text}" for text in conditions(run, usable_threads)]
     if run.stream_note is not None:
         lines += [f"stream not run: {run.stream_note}"]
     return "\n".join(lines)

@@ -28,18 +28,13 @@ from runtime.profiling.measure import (
     Subject,
     judge_single_stream,
     measure,
-    measure_in_subprocess,
     measure_reader,
     thin_out,
     warm_up,
 )
+from runtime.profiling.own_process import measure_in_subprocess
 from runtime.profiling.plots import check_plot, plot_profile
 from runtime.profiling.report import (
-    Host,
-    InputFacts,
-    ProfileReport,
-    ProfileRun,
-    ReaderPart,
     StreamPart,
     judge_budget,
     look_at_host,
@@ -47,9 +42,9 @@ from runtime.profiling.report import (
 )
 from runtime.profiling.stream import LoopedRecording, run_stream
 from runtime.profiling.text import report_text
-from runtime.profiling.usage import Usage
 from tests.runtime.clips import write_clip
 from tests.runtime.fake_readers import PageSteps
+from tests.runtime.profiling.reports import describe, report_of, run_of, stream_part
 
 QUAD = np.array([[0, 0], [9, 0], [9, 4], [0, 4]], np.float32)
 
@@ -115,11 +110,6 @@ def frame(index: int = 0) -> Frame:
     return Frame(np.zeros((8, 16, 3), np.uint8), index, ts=0.0, arrival_s=0.0, decode_ms=2.0)
 
 
-def describe() -> dict[str, Any]:
-    detector = {"precision": "int8", "file": "det.int8.xml", "inference_precision": "f32", "shapes": [[1, 640, 640, 3]]}
-    return {"threads": 2, "streams": 1, "networks": {"detector": detector}}
-
-
 def open_fake(profile: str, job: Job) -> Subject:
     if profile == "broken":
         raise ModelError(f"pack {job.pack!r}: damaged")
@@ -132,6 +122,7 @@ def open_fake(profile: str, job: Job) -> Subject:
         match="a CPU named /Xeon.*6148/",
         budget_ms=500.0,
         pack={"name": "toy", "version": "1", "files": {"det.int8.bin": "0123456789abcdef"}},
+        accuracy=(),
         describe=describe,
     )
 
@@ -142,21 +133,6 @@ def die(profile: str, job: Job) -> Subject:
 
 def run_no_stream(subject: Subject, job: Job) -> StreamPart:
     return stream_part()
-
-
-def stream_part() -> StreamPart:
-    return StreamPart(
-        broker="a null publisher",
-        duration_s=1.0,
-        frames_in=12,
-        frames_read=10,
-        fps=10.0,
-        dropped={"overwritten": 2},
-        events=3,
-        stages={"capture_to_publish": summarize([20.0] * 5)},
-        usage=Usage(1.0, 0.5, 100.0),
-        series_ms=[(0.0, 20.0)],
-    )
 
 
 @pytest.fixture
@@ -175,57 +151,6 @@ def clip(tmp_path: Path) -> Path:
 
 def job_for(images: Path, **changes: Any) -> Job:
     return Job(**{"pack": "toy", "clip": None, "images": (str(images),), "seconds": 0.05, **changes})
-
-
-def run_of(name: str, totals_ms: list[float], *, with_stream: bool = True) -> ProfileRun:
-    stages = {"decode": summarize([2.0] * len(totals_ms)), "total": summarize(totals_ms)}
-    part = ReaderPart(
-        frames=len(totals_ms),
-        duration_s=10.0,
-        fps=len(totals_ms) / 10,
-        lines_per_frame=1.5,
-        max_lines=3,
-        stages=stages,
-        usage=Usage(10.0, 15.0, 200.0),
-        series_ms=[(index / 10, ms) for index, ms in enumerate(totals_ms)],
-    )
-    return ProfileRun(
-        name=name,
-        profile={"name": name},
-        verified=name == "generic-cpu",
-        is_its_device=name == "generic-cpu",
-        match="any CPU" if name == "generic-cpu" else "a CPU named /Xeon.*6148/",
-        pack={"name": "toy", "version": "1", "files": {"det.int8.bin": "0123456789abcdef"}},
-        threads=2,
-        streams=1,
-        networks=describe()["networks"],
-        load_ms=10.0,
-        compile_ms=100.0,
-        first_read_ms=50.0,
-        warm_up_reads=5,
-        reader=part,
-        budget=judge_budget(100.0, stages["total"]),
-        stream=stream_part() if with_stream else None,
-        stream_note=None if with_stream else "images have no rate of their own; give a clip",
-        single_stream=None if with_stream else judge_single_stream(totals_ms, 10.0),
-    )
-
-
-def report_of(*runs: ProfileRun, **changes: Any) -> ProfileReport:
-    host = Host(
-        cpu="AMD EPYC",
-        instruction_sets=("avx2", "avx512f"),
-        logical_cpus=8,
-        affinity_cpus=8,
-        cpu_quota=1.5,
-        usable_threads=1,
-        governor=None,
-        load_average_1min=0.25,
-        system="Linux",
-    )
-    facts = InputFacts(kind="clip", path="kiosk.mp4", fps=10.0)
-    known: dict[str, Any] = {"created": "2026-01-01T00:00:00Z", "mode": "reader and stream", "host": host}
-    return ProfileReport(**{**known, "versions": {"numpy": "2"}, "input": facts, "runs": runs, **changes})
 
 
 def row_of(text: str, label: str) -> list[str]:
@@ -267,7 +192,7 @@ def test_frames_passed_over_count_for_the_length_of_a_looped_recording() -> None
 
 def test_images_are_frames_without_end(images: Path) -> None:
     frames = list(islice(iterate_images([str(images)]), 5))
-    assert [one.index for one in frames] == [0, 1, 2, 3, 4]
+    assert [one.index for one in frames] == [0, 1, 0, 1, 0]
     assert frames[0].image.shape == (8, 16, 3)
     assert frames[0].decode_ms > 0
 
@@ -387,7 +312,7 @@ def test_a_clip_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_the_report_as_json_has_null_for_what_cannot_be_said() -> None:
     plain = json.loads(report_of(run_of("generic-cpu", [10.123456] * 10)).to_json())
-    assert plain["schema"] == "edge-ocr.profile/1"
+    assert plain["schema"] == "edge-ocr.profile/2"
     assert plain["host"]["cpu"] == "AMD EPYC"
     run = plain["runs"][0]
     assert run["reader"]["stages"]["total"] == {
@@ -400,7 +325,7 @@ def test_the_report_as_json_has_null_for_what_cannot_be_said() -> None:
         "max": 10.123,
     }
     assert run["budget"] == {"budget_ms": 100.0, "p95_ms": None, "passed": None}
-    assert "series_ms" not in run["reader"]
+    assert run["reader"]["series_ms"][1] == [0.1, 10.123]
     assert run["stream"]["dropped"] == {"overwritten": 2}
 
 
