@@ -325,8 +325,9 @@ def main() -> None:
             verdict = it.run(options.minutes)
         finally:
             for name, watch in it.watches.items():
-                write_csv(watch.samples, options.out / f"{name}.csv")
-                plot(watch.samples, [run.began_s for run in it.verdict.faults], options.out / f"{name}.png")
+                samples = list(watch.samples)  # which it goes on to take
+                write_csv(samples, options.out / f"{name}.csv")
+                plot(samples, [run.began_s for run in it.verdict.faults], options.out / f"{name}.png")
     report(verdict)
 
 
