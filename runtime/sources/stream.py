@@ -18,9 +18,13 @@ OPEN_TIMEOUT_MS = 25_000
 """For the first two pictures too: a camera may give one every ten seconds."""
 READ_TIMEOUT_MS = 60_000
 """For those who only read; `runtime.capture.thread` knows the camera's rate, and is faster."""
-FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|fpsprobesize;0"
-"""Over UDP a lost packet smears the picture. The others: what FFmpeg looks at to know the stream is not played late
-(emgucv/emgucv#874), the decoder holds nothing back, and opening does not wait for 20 frames to guess the rate."""
+FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|fpsprobesize;0"
+"""Over UDP a lost packet smears the picture. The others: the decoder holds nothing back, and opening does not wait for
+20 frames to guess the rate. Not `fflags;nobuffer`: it throws away what FFmpeg looks at to know the stream, and the
+first key frame with it, so that opening takes until the next one; with some cameras that is ten seconds."""
+MAX_KEPT = 30
+"""Frames that FFmpeg may have kept: for H.264 it looks at seven."""
+USUAL_FPS = 25.0
 
 
 class StreamSource(OpenCvSource):
@@ -34,6 +38,11 @@ class StreamSource(OpenCvSource):
     def __init__(self, spec: str, ca_file: Path | None = None) -> None:
         super().__init__(spec)
         self._ca_file = ca_file
+        self._is_behind = False
+        """Whether frames come that FFmpeg has kept from opening the stream."""
+        self._n_kept = 0
+        self._last: tuple[float, float] | None = None
+        """Of the frame before: when we got it, and its time in the stream; seconds."""
 
     @property
     def description(self) -> str:
@@ -54,6 +63,7 @@ class StreamSource(OpenCvSource):
             *(cv2.CAP_PROP_N_THREADS, 1),  # every decoder thread holds one frame back
         ]
         started_s = time.monotonic()
+        self._is_behind, self._n_kept, self._last = True, 0, None
         talk()
         if not self._open_capture(self._spec, cv2.CAP_FFMPEG, parameters):
             if ms_since(started_s) >= OPEN_TIMEOUT_MS:
@@ -75,6 +85,25 @@ class StreamSource(OpenCvSource):
         if frame is not None:
             return frame
         raise CameraError("ended", f"{self.description}: the stream ended")
+
+    def _grab(self) -> bool:
+        """Take the next frame in, passing over those from before the stream was open: they are old, and look new."""
+        while super()._grab():
+            if not (self._is_behind and self._was_kept()):
+                return True
+        return False
+
+    def _was_kept(self) -> bool:
+        """Whether the frame is one that FFmpeg had: those come faster than time passes in the stream."""
+        assert self._capture is not None
+        now_s, position_s = time.monotonic(), self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        before, self._last = self._last, (now_s, position_s)
+        self._n_kept += 1
+        if before is not None:
+            # The first two frames of H.264 have the same time, and some streams have none.
+            gap_s = position_s - before[1] or 1 / (self.nominal_fps or USUAL_FPS)
+            self._is_behind = now_s - before[0] < gap_s / 2 and self._n_kept < MAX_KEPT
+        return self._is_behind
 
     def _tls_options(self) -> str:
         """What makes FFmpeg verify the camera's certificate, which it does not by itself.

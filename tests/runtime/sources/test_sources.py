@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import socket
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_ocr.errors import SourceError
 from runtime.capture.thread import CaptureThread
@@ -199,6 +201,60 @@ def test_a_picture_from_before_a_silence_is_not_given_after_it(monkeypatch: pyte
     monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 0)
     with pytest.raises(CameraError, match="no frame within"):
         source.read()
+
+
+@pytest.mark.parametrize(
+    ("fps", "positions_fps"),
+    [
+        pytest.param(5.0, 5.0, id="told by the times in the stream"),
+        pytest.param(5.0, math.inf, id="told by the rate of a stream without times"),
+        pytest.param(0.0, 5.0, id="of a stream that states no rate"),
+    ],
+)
+def test_pictures_that_came_while_a_stream_was_opened_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, fps: float, positions_fps: float
+) -> None:
+    source = StreamSource("rtsp://cam/1")
+    capture = FakeCapture(arrivals_s=[0.0, 0.0, 0.01, 0.15, 0.35, 0.36, 0.75], fps=fps, positions_fps=positions_fps)
+    monkeypatch.setattr("time.monotonic", lambda: capture.now_s)
+    monkeypatch.setattr("cv2.VideoCapture", lambda *_: capture)
+    source.open()
+    # The fourth one took long enough to come; that a later one comes fast again makes it no older.
+    assert [source.read().image[0, 0, 0] for _ in range(4)] == [3, 4, 5, 6]
+
+
+def test_a_stream_whose_times_make_no_sense_is_given_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = StreamSource("rtsp://cam/1")
+    capture = FakeCapture(arrivals_s=[index / 100 for index in range(50)], fps=1.0, positions_fps=1.0)
+    monkeypatch.setattr("time.monotonic", lambda: capture.now_s)
+    monkeypatch.setattr("cv2.VideoCapture", lambda *_: capture)
+    source.open()
+    assert source.read().image[0, 0, 0] == stream.MAX_KEPT - 1
+
+
+class FakeCapture:
+    """What of cv2.VideoCapture a stream needs: frames that come at given times, each of its number's colour."""
+
+    def __init__(self, arrivals_s: list[float], fps: float, positions_fps: float) -> None:
+        self.now_s = 0.0
+        self._arrivals_s = arrivals_s
+        self._fps = fps
+        self._positions_fps = positions_fps
+        self._index = -1
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def get(self, name: int) -> float:
+        return self._fps if name == cv2.CAP_PROP_FPS else 1e3 * self._index / self._positions_fps
+
+    def grab(self) -> bool:
+        self._index += 1
+        self.now_s = self._arrivals_s[self._index]
+        return True
+
+    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
+        return True, np.full((1, 1, 3), self._index, np.uint8)
 
 
 def test_a_stream_that_is_not_there_is_told_without_the_password(capfd: pytest.CaptureFixture[str]) -> None:
