@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -43,6 +43,12 @@ class ScaleRule:
         else:
             scale = min(1.0, max(self.limit_px / max(height, width), self.limit_px / 4 / min(height, width)))
         return min(scale, math.sqrt(self.max_megapixels * 1e6 / (height * width)))
+
+    def reduced(self, factor: float) -> "ScaleRule":
+        """The rule with its limits lowered to a part of them, in (0, 1]; smaller images stay as they were."""
+        return replace(
+            self, limit_px=round(self.limit_px * factor), max_megapixels=self.max_megapixels * factor * factor
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

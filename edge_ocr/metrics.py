@@ -164,6 +164,14 @@ def word_accuracy(pairs: Iterable[tuple[str, str]]) -> float:
     return sum(agree) / max(len(agree), 1)
 
 
+def word_tally(predicted: Sequence[TextLine], labels: Sequence[Label], *, partial: bool = False) -> Tally:
+    """One page's words, each as often as it occurs: what `PageScore` adds up, without the detection."""
+    tally = Tally()
+    kept = judged_lines(predicted, labels, partial=partial)
+    _add_words(tally, [line.text for line in kept], [label.text for label in labels if label.counts])
+    return tally
+
+
 def bag_of_words_f1(pages: Iterable[tuple[Sequence[str], Sequence[str]]]) -> float:
     """F1 of words over pages, each page the (predicted, labelled) texts of its lines; 0 for no word at all."""
     tally = Tally()

@@ -60,6 +60,8 @@ class DetectorProfile(_Strict):
 
     sizes: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)]
     """(height, width) in pixels, multiples of 32; the smallest that holds the scaled image is taken, or tiles."""
+    scale: Annotated[float, Field(ge=0.25, le=1)] = 1.0
+    """How large images are shown, as a part of the pack's limits: less is faster and misses small letters."""
 
     @field_validator("sizes")
     @classmethod

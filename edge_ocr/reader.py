@@ -55,7 +55,7 @@ class Reader:
         self._detector = self._load(engine, "detector", choices.detector, streams=1)
         self._finder = LineFinder(
             self._detector,
-            rule=manifest.detector.scale,
+            rule=manifest.detector.scale.reduced(self.profile.detector.scale),
             thresholds=manifest.detector.thresholds,
             sizes=self.profile.detector.sizes,
         )

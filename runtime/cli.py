@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "try configuration, camera, broker, models and CPU, and say what is wrong",
     "replay": "turn a recording into events, the same ones every time, and compare them with a file",
     "profile": "measure latency on this machine, per stage and device profile",
+    "tune": "find the device profile that suits this machine and your pictures best",
     "pack": "list or show model packs",
     "schema": "print the JSON Schemas of what is published",
 }

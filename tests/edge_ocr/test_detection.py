@@ -260,3 +260,12 @@ def test_lines_are_found_in_reading_order_and_columns_begin_at_their_top_right()
 def test_images_of_any_shape_have_quads_or_none(size: Size) -> None:
     finder = LineFinder(FakeNetwork(dark_is_text), rule=ScaleRule(), thresholds=PLAIN, sizes=[(320, 320)])
     assert finder.find(np.full((*size, 3), 255, dtype=np.uint8)).quads == []
+
+
+def test_a_reduced_rule_shows_large_images_smaller_and_leaves_small_ones() -> None:
+    rule = ScaleRule(limit_side="max", limit_px=1280, max_megapixels=4.0)
+    reduced = rule.reduced(0.75)
+    assert reduced.scale(720, 1280) == pytest.approx(0.75 * rule.scale(720, 1280))
+    assert reduced.scale(3000, 4000) == pytest.approx(0.75 * rule.scale(3000, 4000))
+    assert reduced.scale(480, 640) == rule.scale(480, 640) == 1.0
+    assert rule.reduced(1.0) == rule

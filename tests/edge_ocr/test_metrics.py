@@ -14,6 +14,7 @@ from edge_ocr.metrics import (
     detection_hmean,
     polygon_iou,
     word_accuracy,
+    word_tally,
     words,
 )
 
@@ -113,3 +114,12 @@ def test_a_false_line_costs_precision_unless_the_page_is_partly_labelled() -> No
 
 def test_an_empty_score_is_zero_everywhere() -> None:
     assert set(PageScore().to_dict().values()) == {0}
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_the_words_of_a_page_are_those_of_its_score(partial: bool) -> None:
+    lines = [FakeLine("Total 12", square(0, 0)), FakeLine("far away", square(500, 500)), FakeLine("?", square(0, 50))]
+    labels = [Label(square(0, 0), "total 13"), Label(square(0, 50), "x", ignore=True)]
+    score = PageScore()
+    score.add(lines, labels, partial=partial)
+    assert word_tally(lines, labels, partial=partial) == score.words
