@@ -13,6 +13,7 @@ from edge_ocr.errors import ConfigError
 from edge_ocr.pack import Pack, load_pack
 from edge_ocr.profile import DeviceProfile, load_profile
 from runtime.files import check_writable
+from runtime.profiling.fits import memory_need_mb
 from runtime.profiling.own_process import sigterm_raises
 from runtime.profiling.plots import check_plot
 from runtime.profiling.report import look_at_versions, now
@@ -27,6 +28,8 @@ from runtime.tuning.writing import goal_text, result_lines, tried_text, write_pr
 
 MIN_PAGES = 8
 """Fewer say nothing about which of two profiles is faster."""
+MEMORY_SHARE = 0.7
+"""Of the memory, for readers."""
 STATE_SUFFIX = ".state.jsonl"
 
 _log = logging.getLogger(__name__)
@@ -103,6 +106,7 @@ def run(args: argparse.Namespace, *, open_contestant: OpenContestant = ProcessCo
         ),
         max_p90_ms=args.max_p90_ms,
         min_f1=args.min_f1,
+        max_open=room_for_readers(base, cpu),
     )
     with sigterm_raises():
         outcome = search.run()
@@ -111,6 +115,12 @@ def run(args: argparse.Namespace, *, open_contestant: OpenContestant = ProcessCo
         plot_front(outcome, base.name, len(data.pages), args.plot)
     sys.stdout.write(_report(outcome, base.name, args.out) + "\n")
     return 0 if outcome.goal.is_met(outcome.best) else 1
+
+
+def room_for_readers(profile: DeviceProfile, cpu: HostCpu) -> int:
+    """How many readers a host's memory holds at once, with some of it left to others; at least two can be compared."""
+    _, most_mb = memory_need_mb(profile)
+    return max(2, int(MEMORY_SHARE * cpu.memory_mb / most_mb)) if cpu.memory_mb else 2
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

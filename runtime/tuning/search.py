@@ -41,7 +41,9 @@ class Tried:
     time: Quotient
     """Of it over that incumbent."""
     time_of_base: float
-    """Estimate of its time over that of the hand-written profile."""
+    """Estimate of its time over that of the hand-written profile: the product along the chain of incumbents."""
+    f1_of_all: float
+    """Estimate of its word F1 over all pages: that of the incumbent, and how much it differed on the same pages."""
     refused: str | None
     """Why it was not taken; None: it was."""
 
@@ -71,6 +73,8 @@ class Outcome:
 class _Incumbent:
     key: str
     profile: DeviceProfile
+    f1: float
+    """Over all pages."""
     time_of_base: float = 1.0
 
 
@@ -85,6 +89,8 @@ class Search:
     max_p90_ms: float | None = None
     min_f1: float | None = None
     """The floor; None: what the hand-written profile has."""
+    max_open: int = 4
+    """Readers that memory has room for at once, the incumbent's among them; at least 2."""
     _tried: list[Tried] = field(default_factory=list, init=False)
     _refused: set[tuple[str, str]] = field(default_factory=set, init=False)
     """(incumbent, value) that need not be compared again."""
@@ -100,16 +106,16 @@ class Search:
         floor = self._measure_floor(base_key)
         goal = Goal(floor if self.min_f1 is None else self.min_f1, self.max_p90_ms)
         _log.info("tune: word F1 of %s is %.4f, at least %.4f is asked for", self.base.name, floor, goal.floor_f1)
-        incumbent = _Incumbent(base_key, self.base)
+        incumbent = _Incumbent(base_key, self.base, floor)
         for number in range(1, MAX_PASSES + 1):
             before = incumbent.key
             for dimension in self.dimensions:
                 options = [one for one in dimension.options(incumbent.profile) if self._is_new(incumbent, one)]
-                if options:
-                    _log.info(
-                        "tune: pass %d, %s: %s", number, dimension.name, ", ".join(option.label for option in options)
-                    )
-                    incumbent = self._compare(dimension.name, incumbent, options, goal)
+                # What does not fit into memory at once takes turns: the next ones meet whoever has won by then.
+                for some in batched(options, self.max_open - 1):
+                    labels = ", ".join(option.label for option in some)
+                    _log.info("tune: pass %d, %s: %s", number, dimension.name, labels)
+                    incumbent = self._compare(dimension.name, incumbent, some, goal)
             if incumbent.key == before:
                 break
         return self._conclude(incumbent, goal)
@@ -148,8 +154,8 @@ class Search:
         self._refused |= {(incumbent.key, key) for key in by_key if key != best}
         if best is None:
             return incumbent
-        time = next(time for key, _, time in winners if key == best)
-        return _Incumbent(best, by_key[best].profile, incumbent.time_of_base * time.middle)
+        new, time = next((new, time) for key, new, time in winners if key == best)
+        return _Incumbent(best, by_key[best].profile, new.f1, incumbent.time_of_base * time.middle)
 
     def _halve(
         self, contest: Contest, incumbent: str, keys: list[str], goal: Goal
@@ -206,7 +212,8 @@ class Search:
         why: str | None,
     ) -> None:
         time = quotient(reads, old)
-        score = Score(reads)
+        score, pages = Score(reads), {read.page for read in reads}
+        gain = score.f1 - Score(tuple(read for read in old if read.page in pages)).f1
         self._tried.append(
             Tried(
                 dimension=dimension,
@@ -216,6 +223,7 @@ class Search:
                 f1=score.f1,
                 time=time,
                 time_of_base=incumbent.time_of_base * time.middle,
+                f1_of_all=incumbent.f1 + gain,
                 refused=why,
             )
         )
@@ -262,6 +270,11 @@ class Search:
     def _contest(self, profiles: Mapping[str, DeviceProfile]) -> Contest:
         self._n_contests += 1
         return self.open_contest(self._n_contests, profiles)
+
+
+def batched(options: Sequence[Option], size: int) -> list[Sequence[Option]]:
+    """Options in groups of at most so many; none for none."""
+    return [options[start : start + size] for start in range(0, len(options), size)]
 
 
 def rounds(n_pages: int) -> list[int]:
