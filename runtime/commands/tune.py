@@ -21,8 +21,9 @@ from runtime.tuning.contest import Contest
 from runtime.tuning.contestant import OpenContestant, ProcessContestant
 from runtime.tuning.front import plot_front
 from runtime.tuning.journal import Journal
+from runtime.tuning.outcome import Outcome
 from runtime.tuning.pages import LabelledPages, read_pages, size_of
-from runtime.tuning.search import Outcome, Search
+from runtime.tuning.search import Search
 from runtime.tuning.space import dimensions, profile_key
 from runtime.tuning.writing import goal_text, result_lines, tried_text, write_profile
 

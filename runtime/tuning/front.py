@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runtime.files import write_file
 from runtime.profiling.plots import check_plot, import_matplotlib
-from runtime.tuning.search import Outcome, Tried
+from runtime.tuning.outcome import Outcome, Tried
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def _draw(axes: "Axes", outcome: Outcome, tried: Sequence[Tried], base: str, n_p
     axes.set_xlabel(f"time of a page over that of {base} (along the chain of what was taken); lines: 95 % intervals")
     axes.set_ylabel("word F1 (of what was given up: estimated by the pages it read)")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="best", fontsize=9)
 
 
 def _scatter(axes: "Axes", found: Sequence[Tried], color: str, label: str, *, size: float) -> None:

@@ -14,8 +14,8 @@ from edge_ocr.profile import DeviceProfile
 from edge_ocr.yamlfile import load_yaml_model
 from runtime.files import write_file
 from runtime.monitoring.latency import align, format_ms
+from runtime.tuning.outcome import Outcome, Tried
 from runtime.tuning.scores import Score
-from runtime.tuning.search import Outcome, Tried
 
 WIDTH = 116
 DIMENSION_OF = {
