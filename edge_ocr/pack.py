@@ -103,6 +103,8 @@ class RecognizerSpec(Network):
     height: int = 48
     min_width: int = 0
     """Narrower crops are padded to this: networks trained on 320 columns read short words better so, but slower."""
+    width_scale: Annotated[float, Field(gt=0, le=2)] = 1.0
+    """Crops are made this much wider than their aspect says; below 1 they are squeezed, which saves time."""
     stride: int = 8
     """Input columns per time step."""
     min_score: float = 0.7

@@ -212,7 +212,8 @@ class Reader:
         return Line(reading.text, reading.score, quad, reading.char_scores)
 
     def _cut(self, pixels: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
-        return cut_line(pixels, quad, self.pack.manifest.recognizer.height)
+        spec = self.pack.manifest.recognizer
+        return cut_line(pixels, quad, spec.height, spec.width_scale)
 
     def _read_crops(
         self, crops: Sequence[NDArray[np.uint8]], allowed: Sequence[Allowed], clock: "_StageClock"
@@ -239,16 +240,28 @@ class Reader:
         """Read lines with a low score turned too, and keep what reads better."""
         if self._judge is None:
             return quads, readings
-        doubtful = [i for i, timed in enumerate(readings) if timed.reading.score < RETRY_BELOW]
+        # Held to some characters, a line on its head can seem to be a few of them, and score well.
+        doubtful = [
+            i
+            for i, timed in enumerate(readings)
+            if timed.reading.score < RETRY_BELOW or (allowed[i] is not None and timed.reading.text)
+        ]
         judged = self._workers.map(self._judge.is_upside_down, [crops[i] for i in doubtful])
         turned = {i: quads[i][[2, 3, 0, 1]] for i, is_turned in zip(doubtful, judged, strict=True) if is_turned}
         crops = [self._cut(pixels, quad) for quad in turned.values()]
         again = self._read_crops(crops, [allowed[i] for i in turned], clock)
         quads, readings = list(quads), list(readings)
         for (i, quad), timed in zip(turned.items(), again, strict=True):
-            if timed.reading.score > readings[i].reading.score:
+            if _is_better(timed.reading, readings[i].reading, held=allowed[i] is not None):
                 quads[i], readings[i] = quad, timed
         return quads, readings
+
+
+def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:
+    """Whether a line reads better turned: by its score, and where characters are left out, by all that it scores."""
+    if not held:
+        return turned.score > upright.score
+    return turned.score * len(turned.text) > upright.score * len(upright.text)
 
 
 class _StageClock:

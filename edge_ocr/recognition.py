@@ -103,20 +103,26 @@ class LineReader:
         return TimedReading(decode_best_path(classes, scores, self._charset)[0], infer_ms)
 
 
-def cut_line(image: NDArray[np.uint8], quad: Quad, height: int) -> NDArray[np.uint8]:
-    """Cut a quad out of an image at the recogniser's height, its aspect kept.
+def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:
+    """Cut a quad out of an image at the recogniser's height.
+
+    Args:
+        image: (H, W, 3) uint8.
+        quad: Of the line.
+        height: Rows of the crop.
+        width_scale: Columns beside those that would keep the aspect.
 
     Returns:
         (height, w, 3) uint8; w is not yet a static width, and at most `MAX_CONTENT_PX`.
     """
     quad_width, quad_height = quad_size(quad)
-    width = math.ceil(height * quad_width / max(quad_height, 1.0))
+    width = math.ceil(width_scale * height * quad_width / max(quad_height, 1.0))
     return cut_crop(image, quad, height, min(max(width, MIN_CONTENT_PX), MAX_CONTENT_PX))
 
 
-def scale_line(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    """Scale a whole image that is one line to the recogniser's height, its aspect kept."""
-    return cut_line(image, image_quad(image), height)
+def scale_line(image: NDArray[np.uint8], height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:
+    """Scale a whole image that is one line to the recogniser's height; see `cut_line`."""
+    return cut_line(image, image_quad(image), height, width_scale)
 
 
 def pad_crop(crop: NDArray[np.uint8], widths: Sequence[int]) -> NDArray[np.uint8]:

@@ -119,7 +119,7 @@ def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation |
 def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | None) -> Manifest:
     ingredients.charset.to_file(folder / "charset.txt")
     form = ingredients.form
-    rendered = _Rendered(quantisation.fonts) if quantisation else None
+    rendered = _Rendered(quantisation.fonts, ingredients.charset) if quantisation else None
     specs: dict[str, Network] = {}
     for network, make, spec in (
         ("detector", ingredients.detector, ingredients.detector_spec),
@@ -161,18 +161,18 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
 class _Rendered:
     """Rendered pictures, drawn when first needed."""
 
-    def __init__(self, fonts: Path | None) -> None:
+    def __init__(self, fonts: Path | None, charset: Charset) -> None:
         _say("drawing pictures to calibrate and to judge with")
-        self.calibration_lines = rendered_lines(N_LINES, CALIBRATION_SEED, fonts)
+        self.calibration_lines = rendered_lines(N_LINES, CALIBRATION_SEED, fonts, frozenset(charset))
         self.calibration_pages = rendered_pages(N_PAGES, CALIBRATION_SEED, fonts)
-        self.gate_lines = rendered_lines(N_LINES, GATE_SEED, fonts)
+        self.gate_lines = rendered_lines(N_LINES, GATE_SEED, fonts, frozenset(charset))
         self.gate_pages = rendered_pages(N_PAGES, GATE_SEED, fonts)
 
     def inputs(self, spec: Network) -> list[quantize.Tensor]:
         if isinstance(spec, DetectorSpec):
             return quantize.detector_inputs(self.calibration_pages, spec.scale)
         if isinstance(spec, RecognizerSpec):
-            return quantize.recognizer_inputs(self.calibration_lines, spec.height)
+            return quantize.recognizer_inputs(self.calibration_lines, spec.height, spec.width_scale)
         assert isinstance(spec, OrientationSpec)
         return quantize.orientation_inputs(self.calibration_lines, spec.height, spec.width)
 
@@ -183,11 +183,13 @@ def _gate_sets(
     if isinstance(spec, DetectorSpec):
         return [_detector_set(spec, rendered.gate_pages)]
     if isinstance(spec, RecognizerSpec):
-        lines = [crop for crop in rendered.gate_lines if set(crop[1]) <= set(charset)]
         real = [load_crops(folder) for folder in quantisation.crop_sets]
         return [
             _recognizer_set(name, spec, charset, crops)
-            for name, crops in [("rendered", lines), *((crop_set.name, crop_set.crops) for crop_set in real)]
+            for name, crops in [
+                ("rendered", rendered.gate_lines),
+                *((crop_set.name, crop_set.crops) for crop_set in real),
+            ]
         ]
     assert isinstance(spec, OrientationSpec)
     return [_orientation_set(spec, rendered.gate_lines)]

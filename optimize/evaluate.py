@@ -54,7 +54,8 @@ def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops
     """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
     network = _engine(xml).load(xml, streams=1, widths=WIDTHS)
     lines = LineReader(network, height=spec.height, widths=WIDTHS, charset=charset)
-    return word_accuracy((lines.read(scale_line(image, spec.height)).reading.text, text) for image, text in crops)
+    scaled = ((scale_line(image, spec.height, spec.width_scale), text) for image, text in crops)
+    return word_accuracy((lines.read(line).reading.text, text) for line, text in scaled)
 
 
 def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:

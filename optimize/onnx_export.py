@@ -15,6 +15,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from edge_ocr.errors import ModelError
@@ -72,6 +73,7 @@ def to_onnx(module: nn.Module, network: str, normalization: Normalization) -> on
                 dynamic_axes=FREE_SIDES[network],
             )
             model = onnx.load(Path(folder) / "traced.onnx")
+    _fold_constants(model)
     _fix_reshapes(model, [_scaled(image.shape, FREE_SIDES[network].get("image", {}), factor) for factor in (1, 2)])
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model, full_check=True)
@@ -119,6 +121,25 @@ _TAILS = {
     "recognizer": _Tail(_best_classes, takes_bias=True),
     "orientation": _Tail(_as_is),
 }
+
+
+def _fold_constants(model: onnx.ModelProto) -> None:
+    """Compute what depends on constants only, in place: the exporter leaves the sizes of a padding as seven nodes."""
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    folded = []
+    for node in model.graph.node:
+        inputs = [name for name in node.input if name]
+        if node.op_type == "Constant" or (inputs and all(name in known for name in inputs)):
+            feeds = {name: known[name] for name in inputs}
+            known.update(zip(node.output, ReferenceEvaluator(node).run(None, feeds), strict=True))
+            folded.append(node)
+    for node in folded:
+        model.graph.node.remove(node)
+    used = {name for node in model.graph.node for name in node.input}
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in known.items() if name in used
+    )
 
 
 def _fix_reshapes(model: onnx.ModelProto, shapes: Sequence[tuple[int, ...]]) -> None:

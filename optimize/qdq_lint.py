@@ -27,7 +27,8 @@ COMPUTES_SHAPES = frozenset({"Shape", "Size", "NonZero", "Range", "ConstantOfSha
 """Ops that ONNX Runtime leaves to the CPU, which is refused beside a GPU."""
 OPS = frozenset({
     *OUTPUT_CHANNEL, "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "DepthToSpace",
-    "DequantizeLinear", "Div", "GlobalAveragePool", "HardSigmoid", "HardSwish", "LayerNormalization", "MaxPool", "Mul",
+    "DequantizeLinear", "Div", "Erf", "GlobalAveragePool", "HardSigmoid", "HardSwish", "LayerNormalization", "MaxPool",
+    "Mul", "Pad",
     "QuantizeLinear", "ReduceMean", "Relu", "Reshape", "Resize", "Round", "Sigmoid", "Slice", "Softmax", "Split",
     "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze",
 })  # fmt: skip

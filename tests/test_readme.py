@@ -31,7 +31,8 @@ def blocks(language: str) -> list[str]:
 
 def shell_lines() -> list[str]:
     """The commands of README.md, without comments."""
-    lines = (line.partition("  #")[0].strip() for block in blocks("sh") for line in block.splitlines())
+    joined = (block.replace("\\\n", " ") for block in blocks("sh"))
+    lines = (line.partition("  #")[0].strip() for block in joined for line in block.splitlines())
     return [line for line in lines if line]
 
 

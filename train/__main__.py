@@ -74,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     keep.set_defaults(run=_keep)
 
+    slim = commands.add_parser(
+        "slim", allow_abbrev=False, help="a narrower recogniser out of PP-OCRv6 small, to start training from"
+    )
+    slim.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="of that recogniser")
+    slim.add_argument("--published", type=Path, required=True, metavar="WHEEL", help="rapidocr 3.10.0, or its folder")
+    slim.add_argument("--out", type=Path, required=True, metavar="F.safetensors", help="the checkpoint")
+    slim.add_argument("--lines", type=int, default=512, help="rendered lines to look at (default: %(default)s)")
+    slim.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe; repeatable")
+    slim.set_defaults(run=_slim)
+
     centres = commands.add_parser(
         "centres", allow_abbrev=False, help="centres of the enhanced CTC loss, from a trained recogniser"
     )
@@ -119,6 +129,13 @@ def _keep(args: argparse.Namespace) -> None:
 
     size = keep_weights(args.checkpoint, args.out)
     sys.stderr.write(f"{args.out}: {size / 1e6:.2f} MB\n")
+
+
+def _slim(args: argparse.Namespace) -> None:
+    from train.recipe import load_recipe
+    from train.slim import write_slim
+
+    write_slim(load_recipe(args.recipe, args.set), args.published, args.out, n_lines=args.lines)
 
 
 def _centres(args: argparse.Namespace) -> None:

@@ -11,15 +11,16 @@ import hashlib
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
 from torch import nn
 
 from edge_ocr.errors import ConfigError, ModelError
-from train.nets.ctc import BLANK, Recognizer, ppocrv3_recognizer
+from train.nets.ctc import BLANK, Recognizer, ppocrv3_recognizer, ppocrv6_recognizer
 from train.nets.db import DBDetector, ppocrv3_detector
+from train.nets.onnx_merged import parse_merged
 from train.nets.onnx_weights import OnnxFile, load_onnx
 from train.nets.orientation import OrientationClassifier
 
@@ -27,6 +28,8 @@ WHEEL = "rapidocr_onnxruntime-1.2.13-py3-none-any.whl"
 DETECTOR_FILE = "ch_PP-OCRv3_det_infer.onnx"
 RECOGNIZER_FILE = "ch_PP-OCRv3_rec_infer.onnx"
 ORIENTATION_FILE = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
+V6_WHEEL = "rapidocr-3.10.0-py3-none-any.whl"
+V6_RECOGNIZER_FILE = "PP-OCRv6_rec_small.onnx"
 
 
 class PublishedModels:
@@ -64,10 +67,32 @@ class PublishedModels:
 
     def origin(self) -> dict[str, str]:
         """Name and sha256 of each file read."""
-        return {name: hashlib.sha256(content).hexdigest() for name, content in self._contents.items()}
+        return _hashes(self._contents)
 
     def _parse(self, name: str) -> OnnxFile:
         return OnnxFile.parse(name, self._contents[name])
+
+
+def published_v6(path: Path) -> tuple[Recognizer, tuple[str, ...]]:
+    """Recogniser of PP-OCRv6 small and its characters in class order, without the blank and with the space (last).
+
+    Args:
+        path: The wheel rapidocr 3.10.0 (Apache-2.0), or a folder that holds its ONNX file at any depth.
+
+    Raises:
+        ModelError: the file is not there, or is another network's.
+    """
+    contents = _read_files(path, (V6_RECOGNIZER_FILE,), wheel=V6_WHEEL)
+    graph_file = parse_merged(V6_RECOGNIZER_FILE, contents[V6_RECOGNIZER_FILE])
+    characters = _characters(graph_file)
+    recognizer = ppocrv6_recognizer(1 + len(characters))
+    load_onnx(recognizer, graph_file, torch.zeros(1, 3, 48, 64))
+    return recognizer, characters
+
+
+def v6_origin(path: Path) -> dict[str, str]:
+    """Name and sha256 of the file that `published_v6` reads."""
+    return _hashes(_read_files(path, (V6_RECOGNIZER_FILE,), wheel=V6_WHEEL))
 
 
 def restrict_charset(recognizer: Recognizer, characters: Sequence[str], keep: Sequence[str]) -> Recognizer:
@@ -107,27 +132,31 @@ def restrict_charset(recognizer: Recognizer, characters: Sequence[str], keep: Se
     return restricted
 
 
-def _read_files(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+def _hashes(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def _read_files(path: Path, names: Sequence[str], *, wheel: str = WHEEL) -> dict[str, bytes]:
     """Find files by name in a wheel or below a folder."""
     if not path.exists():
-        raise ModelError(f"{path}: no such file or folder: give {WHEEL} or a folder with its models")
+        raise ModelError(f"{path}: no such file or folder: give {wheel} or a folder with its models")
     if path.is_dir():
         contents = {file.name: file.read_bytes() for file in sorted(path.rglob("*.onnx")) if file.name in names}
     else:
-        contents = _read_archive(path, names)
+        contents = _read_archive(path, names, wheel)
     missing = [name for name in names if name not in contents]
     if missing:
-        raise ModelError(f"{path}: no {', '.join(missing)} inside: give {WHEEL} or a folder with its models")
+        raise ModelError(f"{path}: no {', '.join(missing)} inside: give {wheel} or a folder with its models")
     return {name: contents[name] for name in names}
 
 
-def _read_archive(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+def _read_archive(path: Path, names: Sequence[str], wheel: str) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {PurePosixPath(member).name: member for member in archive.namelist()}
             return {name: archive.read(members[name]) for name in names if name in members}
     except (zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise ModelError(f"{path}: not a readable wheel ({error}): give {WHEEL} or a folder with its models") from error
+        raise ModelError(f"{path}: not a readable wheel ({error}): give {wheel} or a folder with its models") from error
 
 
 def _characters(file: OnnxFile) -> tuple[str, ...]:

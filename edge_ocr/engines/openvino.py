@@ -194,8 +194,7 @@ def native_precisions(capabilities: Sequence[str]) -> list[str]:
     `ONEDNN_MAX_CPU_ISA` takes instruction sets from oneDNN and not from what OpenVINO says.
     """
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    emulated = {"BF16", "FP16"} if limit in ISA_WITHOUT_BF16 else set()
-    return [name for name in capabilities if name in {"FP32", "BF16", "FP16", "INT8"} - emulated]
+    return [name for name in capabilities if name not in {"BF16", "FP16"} or limit not in ISA_WITHOUT_BF16]
 
 
 def add_class_bias(model: ov.Model) -> int | None:

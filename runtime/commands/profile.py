@@ -14,7 +14,7 @@ from runtime.files import check_writable, write_file
 from runtime.profiling.fits import look_at_fits
 from runtime.profiling.html import check_html, write_html
 from runtime.profiling.input import Job, input_facts
-from runtime.profiling.measure import log_to_stderr
+from runtime.profiling.measure import OpenSubject, RunStream, log_to_stderr, open_subject
 from runtime.profiling.own_process import measure_in_subprocess
 from runtime.profiling.plots import check_plot, plot_profile
 from runtime.profiling.report import (
@@ -27,7 +27,6 @@ from runtime.profiling.report import (
     read_report,
 )
 from runtime.profiling.stream import run_stream
-from runtime.profiling.subject import OpenSubject, RunStream, open_subject
 from runtime.profiling.text import fits_text, report_text
 
 SECONDS = 60.0

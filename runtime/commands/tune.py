@@ -13,7 +13,6 @@ from edge_ocr.errors import ConfigError
 from edge_ocr.pack import Pack, load_pack
 from edge_ocr.profile import DeviceProfile, load_profile
 from runtime.files import check_writable
-from runtime.profiling.fits import memory_need_mb
 from runtime.profiling.own_process import sigterm_raises
 from runtime.profiling.plots import check_plot
 from runtime.profiling.report import look_at_versions, now
@@ -21,16 +20,13 @@ from runtime.tuning.contest import Contest
 from runtime.tuning.contestant import OpenContestant, ProcessContestant
 from runtime.tuning.front import plot_front
 from runtime.tuning.journal import Journal
-from runtime.tuning.outcome import Outcome
 from runtime.tuning.pages import LabelledPages, read_pages, size_of
-from runtime.tuning.search import Search
+from runtime.tuning.search import Outcome, Search
 from runtime.tuning.space import dimensions, profile_key
 from runtime.tuning.writing import goal_text, result_lines, tried_text, write_profile
 
 MIN_PAGES = 8
 """Fewer say nothing about which of two profiles is faster."""
-MEMORY_SHARE = 0.7
-"""Of the memory, for readers."""
 STATE_SUFFIX = ".state.jsonl"
 
 _log = logging.getLogger(__name__)
@@ -107,7 +103,6 @@ def run(args: argparse.Namespace, *, open_contestant: OpenContestant = ProcessCo
         ),
         max_p90_ms=args.max_p90_ms,
         min_f1=args.min_f1,
-        max_open=room_for_readers(base, cpu),
     )
     with sigterm_raises():
         outcome = search.run()
@@ -116,12 +111,6 @@ def run(args: argparse.Namespace, *, open_contestant: OpenContestant = ProcessCo
         plot_front(outcome, base.name, len(data.pages), args.plot)
     sys.stdout.write(_report(outcome, base.name, args.out) + "\n")
     return 0 if outcome.goal.is_met(outcome.best) else 1
-
-
-def room_for_readers(profile: DeviceProfile, cpu: HostCpu) -> int:
-    """How many readers a host's memory holds at once, with some of it left to others; at least two can be compared."""
-    _, most_mb = memory_need_mb(profile)
-    return max(2, int(MEMORY_SHARE * cpu.memory_mb / most_mb)) if cpu.memory_mb else 2
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

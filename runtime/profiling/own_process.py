@@ -14,9 +14,8 @@ from types import FrameType
 
 from edge_ocr.errors import EdgeOcrError
 from runtime.profiling.input import Job
-from runtime.profiling.measure import log_to_stderr, measure
+from runtime.profiling.measure import OpenSubject, RunStream, log_to_stderr, measure
 from runtime.profiling.report import ProfileRun
-from runtime.profiling.subject import OpenSubject, RunStream
 
 PATIENCE_S = 10.0
 """How long a process that has answered may take to end."""

@@ -20,9 +20,8 @@ from runtime.mqtt.broker import EmbeddedBroker
 from runtime.mqtt.messages import MqttVersion
 from runtime.profiling.host_watch import HostWatch
 from runtime.profiling.input import Job, open_clip
-from runtime.profiling.measure import CAPACITY, histograms_of, thin_out
+from runtime.profiling.measure import CAPACITY, Subject, histograms_of, thin_out
 from runtime.profiling.report import Series, StreamPart
-from runtime.profiling.subject import Subject
 from runtime.profiling.usage import UsageMeter
 from runtime.sources.paced import FPS_WITHOUT_RATE, PacedSource, Recording
 from runtime.sources.wrapped import WrappedRecording

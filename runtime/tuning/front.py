@@ -1,14 +1,13 @@
 """The picture of a search: accuracy against latency of everything that was tried, and the front."""
 
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.files import write_file
 from runtime.profiling.plots import check_plot, import_matplotlib
-from runtime.tuning.outcome import Outcome, Tried
+from runtime.tuning.search import Outcome, Tried
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,14 +31,9 @@ def plot_front(outcome: Outcome, base: str, n_pages: int, path: Path) -> None:
     """
     check_plot(path)
     figure_type, canvas_type = import_matplotlib()
-    figure = figure_type(figsize=(12.5, 6), layout="constrained")
+    figure = figure_type(figsize=(9, 5.5), layout="constrained")
     canvas_type(figure)
-    axes, key = figure.subplots(1, 2, width_ratios=(2.4, 1))
-    # Of what was tried in both passes, the last word.
-    tried = list({(one.dimension, one.label): one for one in outcome.tried}.values())
-    _draw(axes, outcome, tried, base, n_pages)
-    _list(key, tried)
-    figure.suptitle(f"edge-ocr tune: {len(tried)} values on {n_pages} pages")
+    _draw(figure.subplots(), outcome, base, n_pages)
     picture = io.BytesIO()
     figure.savefig(picture, dpi=110, format=path.suffix.removeprefix(".").lower())
     write_file(path, picture.getvalue())
@@ -54,17 +48,17 @@ def front_of(points: Sequence[Point]) -> list[Point]:
     return front
 
 
-def _draw(axes: "Axes", outcome: Outcome, tried: Sequence[Tried], base: str, n_pages: int) -> None:
-    whole = [one for one in tried if one.n_pages == n_pages]
-    partly = [one for one in tried if 0 < one.n_pages < n_pages]
-    _scatter(axes, partly, "C7", "given up after some pages", size=14)
-    _scatter(axes, [one for one in whole if one.refused], "C0", "read all pages", size=32)
-    _scatter(axes, [one for one in whole if not one.refused], "C2", "taken", size=48)
+def _draw(axes: "Axes", outcome: Outcome, base: str, n_pages: int) -> None:
+    whole = [one for one in outcome.tried if one.n_pages == n_pages]
+    partly = [one for one in outcome.tried if 0 < one.n_pages < n_pages]
+    _scatter(axes, partly, "o", "C7", "given up after some pages", size=14)
+    _scatter(axes, [one for one in whole if one.refused], "o", "C0", "read all pages", size=32)
+    _scatter(axes, [one for one in whole if not one.refused], "o", "C2", "taken", size=48)
     start, end = (1.0, outcome.base.f1), (outcome.time.middle, outcome.best.f1)
     axes.plot(*start, "s", color="black", label=base, markersize=8)
     if not outcome.is_base:
         axes.plot(*end, "*", color="C3", label="written", markersize=15)
-    front = front_of([start, end, *((one.time_of_base, one.f1_of_all) for one in whole)])
+    front = front_of([start, end, *((one.time_of_base, one.f1) for one in whole)])
     axes.step(*zip(*front, strict=True), where="post", color="C0", alpha=0.5, linewidth=1.2, label="front")
     axes.axhline(outcome.goal.floor_f1, color="C3", linestyle=":", linewidth=1, label="least word F1")
     if outcome.goal.max_p90_ms is not None:
@@ -73,32 +67,27 @@ def _draw(axes: "Axes", outcome: Outcome, tried: Sequence[Tried], base: str, n_p
         axes.axvline(
             limit, color="C3", linestyle="--", linewidth=1, label=f"p90 of {outcome.goal.max_p90_ms:g} ms, about"
         )
-    for one in whole:
-        if math.isfinite(one.time.high):
-            before = one.time_of_base / one.time.middle
-            low, high = before * one.time.low, before * one.time.high
-            axes.hlines(one.f1_of_all, low, high, color="C0", alpha=0.35, linewidth=1)
-    for number, one in enumerate(tried, start=1):
-        if one.n_pages:
-            place = (one.time_of_base, one.f1_of_all)
-            axes.annotate(str(number), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axes.set_xlabel(f"time of a page over that of {base} (along the chain of what was taken); lines: 95 % intervals")
-    axes.set_ylabel("word F1 (of what was given up: estimated by the pages it read)")
+    _name_points(axes, whole)
+    axes.set_xlabel(f"time of a page over that of {base} (of values with a chain of comparisons: their product)")
+    axes.set_ylabel("word F1")
+    axes.set_title(f"edge-ocr tune: {len(outcome.tried)} values tried on {n_pages} pages")
     axes.grid(alpha=0.3)
-    axes.legend(loc="best", fontsize=9)
+    axes.legend(loc="lower right", fontsize=9)
 
 
-def _scatter(axes: "Axes", found: Sequence[Tried], color: str, label: str, *, size: float) -> None:
+def _scatter(axes: "Axes", found: Sequence[Tried], marker: str, color: str, label: str, *, size: float) -> None:
     if found:
-        xs, ys = zip(*((one.time_of_base, one.f1_of_all) for one in found), strict=True)
-        axes.scatter(xs, ys, s=size, color=color, alpha=0.8, label=label)
+        xs, ys = zip(*((one.time_of_base, one.f1) for one in found), strict=True)
+        axes.scatter(xs, ys, s=size, marker=marker, color=color, alpha=0.8, label=label)
 
 
-def _list(axes: "Axes", tried: Sequence[Tried]) -> None:
-    """What the numbers mean."""
-    rows = [
-        f"{number:2} {one.dimension} {one.label}{'' if one.refused else ': taken'}"
-        for number, one in enumerate(tried, start=1)
-    ]
-    axes.axis("off")
-    axes.text(0, 1, "\n".join(rows), va="top", family="monospace", fontsize=8, linespacing=1.5)
+def _name_points(axes: "Axes", found: Sequence[Tried]) -> None:
+    for one in found:
+        axes.annotate(
+            f"{one.dimension} {one.label}",
+            (one.time_of_base, one.f1),
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize=7,
+            alpha=0.85,
+        )

@@ -8,8 +8,6 @@ from runtime.tuning.scores import Quotient, Score
 
 CLEARLY_WORSE_F1 = 0.03
 """Word F1 on the first pages below the floor's by which a profile is given up early."""
-MIN_GAIN_F1 = 0.002
-"""Word F1 that must be won for time to be spent on it: less is one word among hundreds."""
 EPSILON = 1e-9
 
 
@@ -52,7 +50,7 @@ class Goal:
             return None if time.is_faster else _not_faster(time)
         if not self.is_in_time(new):
             return "over the budget"
-        if new.f1 >= old.f1 + MIN_GAIN_F1:
+        if new.f1 > old.f1 + EPSILON:
             return None
         if new.f1 < old.f1 - EPSILON:
             return "less accurate, and the budget is kept without it"

@@ -14,7 +14,6 @@ from edge_ocr.errors import EdgeOcrError
 from edge_ocr.profile import DeviceProfile
 from runtime.tuning.contest import Contest
 from runtime.tuning.goal import Goal
-from runtime.tuning.outcome import Outcome, Tried
 from runtime.tuning.scores import Quotient, Read, Score, quotient
 from runtime.tuning.space import Dimension, Option, profile_key
 
@@ -29,12 +28,49 @@ OpenContest = Callable[[int, Mapping[str, DeviceProfile]], Contest]
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One value that was tried against the incumbent of its time."""
+
+    dimension: str
+    label: str
+    key: str
+    n_pages: int
+    """How many it got to read."""
+    f1: float
+    time: Quotient
+    """Of it over that incumbent."""
+    time_of_base: float
+    """Estimate of its time over that of the hand-written profile."""
+    refused: str | None
+    """Why it was not taken; None: it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the search came to."""
+
+    profile: DeviceProfile
+    """What is to be written: the best found, or the hand-written one."""
+    is_base: bool
+    why_base: str | None
+    """Why the hand-written values stay; None if they do not."""
+    goal: Goal
+    best: Score
+    """Of `profile`, in the last comparison."""
+    base: Score
+    """Of the hand-written one, in the same."""
+    time: Quotient
+    """Of `profile` over the hand-written one."""
+    others_cores: float | None
+    """Cores that other processes kept busy in the last comparison."""
+    tried: tuple[Tried, ...]
+
+
 @dataclass(slots=True)
 class _Incumbent:
     key: str
     profile: DeviceProfile
-    f1: float
-    """Over all pages."""
     time_of_base: float = 1.0
 
 
@@ -49,8 +85,6 @@ class Search:
     max_p90_ms: float | None = None
     min_f1: float | None = None
     """The floor; None: what the hand-written profile has."""
-    max_open: int = 4
-    """Readers that memory has room for at once, the incumbent's among them; at least 2."""
     _tried: list[Tried] = field(default_factory=list, init=False)
     _refused: set[tuple[str, str]] = field(default_factory=set, init=False)
     """(incumbent, value) that need not be compared again."""
@@ -66,16 +100,16 @@ class Search:
         floor = self._measure_floor(base_key)
         goal = Goal(floor if self.min_f1 is None else self.min_f1, self.max_p90_ms)
         _log.info("tune: word F1 of %s is %.4f, at least %.4f is asked for", self.base.name, floor, goal.floor_f1)
-        incumbent = _Incumbent(base_key, self.base, floor)
+        incumbent = _Incumbent(base_key, self.base)
         for number in range(1, MAX_PASSES + 1):
             before = incumbent.key
             for dimension in self.dimensions:
                 options = [one for one in dimension.options(incumbent.profile) if self._is_new(incumbent, one)]
-                # What does not fit into memory at once takes turns: the next ones meet whoever has won by then.
-                for some in batched(options, self.max_open - 1):
-                    labels = ", ".join(option.label for option in some)
-                    _log.info("tune: pass %d, %s: %s", number, dimension.name, labels)
-                    incumbent = self._compare(dimension.name, incumbent, some, goal)
+                if options:
+                    _log.info(
+                        "tune: pass %d, %s: %s", number, dimension.name, ", ".join(option.label for option in options)
+                    )
+                    incumbent = self._compare(dimension.name, incumbent, options, goal)
             if incumbent.key == before:
                 break
         return self._conclude(incumbent, goal)
@@ -114,8 +148,8 @@ class Search:
         self._refused |= {(incumbent.key, key) for key in by_key if key != best}
         if best is None:
             return incumbent
-        new, time = next((new, time) for key, new, time in winners if key == best)
-        return _Incumbent(best, by_key[best].profile, new.f1, incumbent.time_of_base * time.middle)
+        time = next(time for key, _, time in winners if key == best)
+        return _Incumbent(best, by_key[best].profile, incumbent.time_of_base * time.middle)
 
     def _halve(
         self, contest: Contest, incumbent: str, keys: list[str], goal: Goal
@@ -172,8 +206,7 @@ class Search:
         why: str | None,
     ) -> None:
         time = quotient(reads, old)
-        score, pages = Score(reads), {read.page for read in reads}
-        gain = score.f1 - Score(tuple(read for read in old if read.page in pages)).f1
+        score = Score(reads)
         self._tried.append(
             Tried(
                 dimension=dimension,
@@ -183,7 +216,6 @@ class Search:
                 f1=score.f1,
                 time=time,
                 time_of_base=incumbent.time_of_base * time.middle,
-                f1_of_all=incumbent.f1 + gain,
                 refused=why,
             )
         )
@@ -230,11 +262,6 @@ class Search:
     def _contest(self, profiles: Mapping[str, DeviceProfile]) -> Contest:
         self._n_contests += 1
         return self.open_contest(self._n_contests, profiles)
-
-
-def batched(options: Sequence[Option], size: int) -> list[Sequence[Option]]:
-    """Options in groups of at most so many; none for none."""
-    return [options[start : start + size] for start in range(0, len(options), size)]
 
 
 def rounds(n_pages: int) -> list[int]:

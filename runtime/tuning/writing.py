@@ -14,8 +14,8 @@ from edge_ocr.profile import DeviceProfile
 from edge_ocr.yamlfile import load_yaml_model
 from runtime.files import write_file
 from runtime.monitoring.latency import align, format_ms
-from runtime.tuning.outcome import Outcome, Tried
 from runtime.tuning.scores import Score
+from runtime.tuning.search import Outcome, Tried
 
 WIDTH = 116
 DIMENSION_OF = {
@@ -126,11 +126,7 @@ def _entry(key: str, value: Any) -> list[str]:
         return [f"{key}:", *(f"  {line}" for name, inner in value.items() for line in _entry(name, inner))]
     text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
     line = f"{key}: {text.removesuffix('...' + chr(10)).strip()}"
-    if not isinstance(value, list):
-        return [line]
-    # A size is not torn: its space is no place to break.
-    whole = re.sub(r"(\[\d+,) (\d+\])", "\\1\u00a0\\2", line)
-    return [part.replace("\u00a0", " ") for part in textwrap.wrap(whole, WIDTH, subsequent_indent="  ")]
+    return textwrap.wrap(line, WIDTH, subsequent_indent="  ") if isinstance(value, list) else [line]
 
 
 def _row(name: str, score: Score) -> tuple[str, ...]:

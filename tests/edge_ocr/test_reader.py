@@ -101,6 +101,14 @@ def test_each_line_is_read_with_the_characters_it_may_hold(reader: Reader, notic
     assert (counter.text, free.text) == ("Counter 5", "please wait")
 
 
+def test_a_line_of_other_characters_than_it_may_hold_says_nothing(reader: Reader, notice: Image) -> None:
+    """The score of a character is that among all characters, so a digit that letters are taken for has nearly none."""
+    quads = reader.detect(notice).quads
+    free = [line.text for line in reader.recognize(notice, quads).lines]
+    digits = [line.text for line in reader.recognize(notice, quads, allowed=[frozenset("0123456789")] * 3).lines]
+    assert [text for text, read in zip(free, digits, strict=True) if not read] == ["Counter 5", "please wait"]
+
+
 def test_every_character_has_its_confidence(reader: Reader, notice: Image) -> None:
     for line in reader.read(notice).lines:
         assert len(line.char_scores) == len(line.text)

@@ -197,3 +197,9 @@ def test_the_parts_of_a_wide_line_are_joined_without_a_space_where_none_is_allow
 def test_an_allowed_character_that_the_charset_lacks_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot read 'Ж'"):
         line_reader(FakeNetwork(one_letter_a_mark)).read(crop_of(10), allowed=frozenset("aЖ"))
+
+
+def test_a_line_is_squeezed_where_the_pack_says_so() -> None:
+    image = np.zeros((HEIGHT, 200, 3), np.uint8)
+    assert scale_line(image, HEIGHT, 0.5).shape == (HEIGHT, 100, 3)
+    assert cut_line(image, image_quad(image), HEIGHT, 0.5).shape == (HEIGHT, 100, 3)

@@ -22,14 +22,17 @@ from edge_ocr.errors import ModelError
 from edge_ocr.pack import Files, load_pack
 from edge_ocr.reader import Reader
 from optimize import build, gate
-from optimize.build import Ingredients, Quantisation, build_pack
+from optimize.build import CENTRED, Ingredients, Quantisation, build_pack
 from optimize.cuda import ONNX, cuda_ingredients
 from optimize.formats import IR, NetworkFormat
+from optimize.onnx_export import to_onnx
 from optimize.qdq_lint import lint
 from tests.edge_ocr.fakes import drawn, tiny_profile
 from tests.optimize.toys import ToyAttention, ToyClassifier, ToyDetector, ToyRecognizer, noise, toy_ingredients
+from train.nets.ctc import ppocrv6_recognizer
 
 WHEEL_VARIABLE = "EDGE_OCR_PUBLISHED_WHEEL"
+V6_WHEEL_VARIABLE = "EDGE_OCR_TEACHER_WHEEL"
 PROB_TOLERANCE = 1
 """Of 255: FP16 between the layers, where OpenVINO has FP32."""
 SCORE_TOLERANCE = 5e-3
@@ -134,11 +137,14 @@ def test_a_network_that_tensorrt_would_not_read_is_not_exported(tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(WHEEL_VARIABLE not in os.environ, reason=f"{WHEEL_VARIABLE} does not name the wheel")
+@pytest.mark.skipif(
+    not {WHEEL_VARIABLE, V6_WHEEL_VARIABLE} <= set(os.environ),
+    reason=f"{WHEEL_VARIABLE} and {V6_WHEEL_VARIABLE} do not name the wheels",
+)
 def test_the_published_networks_read_a_page_as_the_default_pack_does(tmp_path: Path) -> None:
     """FP16 on both sides; one engine rounds to it between the layers, the other only in its weights."""
-    wheel = Path(os.environ[WHEEL_VARIABLE])
-    manifest = build_pack(cuda_ingredients(wheel), tmp_path / "latin-cuda", None)
+    wheels = (Path(os.environ[variable]) for variable in (WHEEL_VARIABLE, V6_WHEEL_VARIABLE))
+    manifest = build_pack(cuda_ingredients(*wheels), tmp_path / "latin-cuda", None)
     default = load_pack("latin").manifest
     assert manifest.name == "latin-cuda"
     assert (tmp_path / "latin-cuda" / "charset.txt").read_bytes() == (
@@ -154,3 +160,8 @@ def test_the_published_networks_read_a_page_as_the_default_pack_does(tmp_path: P
     for line, other in zip(page.lines, expected.lines, strict=True):
         np.testing.assert_allclose(line.quad, other.quad, atol=QUAD_TOLERANCE_PX)
         assert line.score == pytest.approx(other.score, abs=0.02)
+
+
+def test_the_default_recogniser_leaves_no_shape_to_compute() -> None:
+    """Its paddings and squeezes would: the exporter spells their sizes out."""
+    assert lint(to_onnx(ppocrv6_recognizer(20).eval(), "recognizer", CENTRED)) == []

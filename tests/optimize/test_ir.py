@@ -8,6 +8,7 @@ import openvino as ov
 import pytest
 import torch
 from numpy.typing import NDArray
+from openvino import opset13 as ops
 
 from edge_ocr.engines.openvino import shared_core
 from edge_ocr.errors import ConfigError, ModelError
@@ -104,6 +105,20 @@ def test_an_ir_on_disk_is_half_the_size_and_gives_nearly_the_same(tmp_path: Path
     assert half < 0.6 * (tmp_path / "whole.bin").stat().st_size
     scores = run(shared_core().read_model(tmp_path / "half.xml"), image)[1]
     np.testing.assert_allclose(scores, run(model, image)[1], atol=FP16_TOLERANCE)
+
+
+def test_large_float_matrices_beside_int8_are_halved_too(tmp_path: Path) -> None:
+    """OpenVINO by itself compresses nothing in a network that holds INT8."""
+    image = ops.parameter([1, 96, 4, 4], np.float32, name="image")
+    seen = ops.fake_quantize(image, *(np.float32(bound) for bound in (0, 1, 0, 1)), 256)
+    kernel = np.random.default_rng(0).standard_normal((96, 96, 1, 1)).astype(np.float32)
+    mixed = ops.convolution(seen, ops.constant(kernel), [1, 1], [0, 0], [0, 0], [1, 1])
+    model = ov.Model([mixed], [image], "mixed")
+    save_fp16(model, tmp_path / "half.xml")
+    assert (tmp_path / "half.bin").stat().st_size < 0.6 * kernel.nbytes
+    example = noise(1, 96, 4, 4).astype(np.float32) / 255
+    read = shared_core().read_model(tmp_path / "half.xml")
+    np.testing.assert_allclose(run(read, example)[0], run(model, example)[0], atol=0.05)
 
 
 @pytest.fixture

@@ -18,11 +18,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, ModelError
 from train.nets.ctc import Recognizer, ppocrv2_recognizer, ppocrv3_recognizer
-from train.pretrained import DETECTOR_FILE, ORIENTATION_FILE, RECOGNIZER_FILE, PublishedModels, restrict_charset
+from train.pretrained import (
+    DETECTOR_FILE,
+    ORIENTATION_FILE,
+    RECOGNIZER_FILE,
+    V6_RECOGNIZER_FILE,
+    PublishedModels,
+    published_v6,
+    restrict_charset,
+)
+from train.tasks.recognition_recipe import LATIN_CHARSET
 
 WHEEL_VARIABLE = "EDGE_OCR_PUBLISHED_WHEEL"
+TEACHER_VARIABLE = "EDGE_OCR_TEACHER_WHEEL"
 TOLERANCE = 1e-4
 TEXT_TOLERANCE = 1e-3
 """At the steep edges of text, rounding alone moves a prob by up to 1e-4: onnxruntime's own distance to float64."""
@@ -137,6 +148,26 @@ def test_recognizer_agrees_with_onnxruntime(wheel: Path, published: PublishedMod
 )
 def test_orientation_agrees_with_onnxruntime(wheel: Path, published: PublishedModels, image: Tensor) -> None:
     assert agreement(wheel, ORIENTATION_FILE, published.orientation(), image) <= TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def v6_wheel() -> Path:
+    path = os.environ.get(TEACHER_VARIABLE)
+    if not path:
+        pytest.skip(f"needs the published weights: set {TEACHER_VARIABLE} to the wheel rapidocr 3.10.0")
+    return Path(path)
+
+
+def test_the_recognizer_of_v6_agrees_with_onnxruntime_and_has_our_characters(v6_wheel: Path) -> None:
+    recognizer, characters = published_v6(v6_wheel)
+    image = torch.cat([noise(1, 3, 48, 328), line_input(text_image(48, 328))])
+    assert agreement(v6_wheel, V6_RECOGNIZER_FILE, recognizer, image) <= TOLERANCE
+    assert set(Charset.from_file(LATIN_CHARSET)) <= set(characters)
+
+
+def test_a_path_without_the_v6_recognizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"no {V6_RECOGNIZER_FILE} inside: give rapidocr-3.10.0"):
+        published_v6(tmp_path)
 
 
 def test_published_detector_finds_the_text_and_nothing_else(published: PublishedModels) -> None:

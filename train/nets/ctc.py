@@ -3,7 +3,7 @@
 Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps, D features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from train.nets.lcnet import RecognitionLCNet
 from train.nets.mobilenetv3 import RecognitionMobileNetV3
 from train.nets.necks import BiLSTMNeck, SVTRNeck
+from train.nets.ppocrv6 import PUBLISHED, SLIM, V6Backbone, V6Neck
 
 BLANK = 0
 """The class that means no character."""
@@ -53,7 +54,10 @@ class Recognizer(nn.Module):
     """Backbone, neck and CTC head."""
 
     def __init__(
-        self, backbone: RecognitionLCNet | RecognitionMobileNetV3, neck: BiLSTMNeck | SVTRNeck, head: CTCHead
+        self,
+        backbone: RecognitionLCNet | RecognitionMobileNetV3 | V6Backbone,
+        neck: BiLSTMNeck | SVTRNeck | V6Neck,
+        head: CTCHead,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -107,6 +111,13 @@ def ppocrv3_recognizer(n_classes: int) -> Recognizer:
     return Recognizer(backbone, neck, CTCHead(neck.out_features, n_classes))
 
 
+def ppocrv6_recognizer(n_classes: int, hidden: Sequence[int] = PUBLISHED) -> Recognizer:
+    """PP-OCRv6 small, randomly initialised; its blocks' `hidden` channels may be fewer than published."""
+    backbone = V6Backbone(hidden)
+    neck = V6Neck(backbone.out_channels)
+    return Recognizer(backbone, neck, CTCHead(neck.out_features, n_classes))
+
+
 class RecognizerForm(NamedTuple):
     """A network by name, and the lines it takes."""
 
@@ -121,4 +132,6 @@ FORMS = {
     "ppocrv1": RecognizerForm(ppocrv1_recognizer, 32, 4),
     "ppocrv2": RecognizerForm(ppocrv2_recognizer, 32, 4),
     "ppocrv3": RecognizerForm(ppocrv3_recognizer, 48, 8),
+    "ppocrv6": RecognizerForm(ppocrv6_recognizer, 48, 8),
+    "ppocrv6_slim": RecognizerForm(lambda n_classes: ppocrv6_recognizer(n_classes, SLIM), 48, 8),
 }

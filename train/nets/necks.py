@@ -41,7 +41,7 @@ class SVTRNeck(nn.Module):
         self.reduce = nn.Sequential(
             ConvBN(in_channels, narrow, 3, activation=nn.SiLU()), ConvBN(narrow, width, 1, activation=nn.SiLU())
         )
-        self.blocks = nn.Sequential(*(_AttentionBlock(width) for _ in range(n_blocks)))
+        self.blocks = nn.Sequential(*(AttentionBlock(width) for _ in range(n_blocks)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.restore = ConvBN(width, in_channels, 1, activation=nn.SiLU())
         self.merge = nn.Sequential(
@@ -58,8 +58,8 @@ class SVTRNeck(nn.Module):
         return merged_NC1T.squeeze(2).transpose(1, 2)
 
 
-class _AttentionBlock(nn.Module):
-    """Pre-norm transformer block."""
+class AttentionBlock(nn.Module):
+    """Pre-norm transformer block: (N, T, D) in and out."""
 
     def __init__(self, width: int, *, mlp_ratio: int = 2, dropout: float = 0.1) -> None:
         super().__init__()
@@ -74,6 +74,7 @@ class _AttentionBlock(nn.Module):
         )
 
     def forward(self, feat_NTD: Tensor) -> Tensor:
+        """Mix steps, then features."""
         feat_NTD = feat_NTD + self.attention(feat_NTD)
         mixed: Tensor = self.mlp(feat_NTD)
         return feat_NTD + mixed

@@ -129,10 +129,10 @@ def _take_layer(file: str, node: Any, weight: str, unused: dict[str, NDArray[np.
         raise ModelError(f"{file}: the parameter {error} of a {node.op_type} is missing or used twice") from error
     if kind is nn.Linear:
         tensors["weight"] = tensors["weight"].T  # ONNX has (in, out)
-    return FileLayer(kind, weight, tensors, _options(node))
+    return FileLayer(kind, weight, tensors, conv_options(node))
 
 
-def _options(node: Any) -> dict[str, object]:
+def conv_options(node: Any) -> dict[str, object]:
     """The attributes of a convolution that torch keeps as attributes too."""
     if node.op_type not in {"Conv", "ConvTranspose"}:
         return {}

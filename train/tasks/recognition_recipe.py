@@ -9,14 +9,16 @@ from train.nets.ctc import FORMS
 from train.recipe import Recipe, Settings
 from train.teacher import HEIGHT, STRIDE
 
-LATIN_CHARSET = Path(__file__).parents[2] / "edge_ocr" / "packs" / "latin" / "charset.txt"
+LATIN_CHARSET = Path(__file__).parents[1] / "charsets" / "latin.txt"
+"""ASCII, the letters of European languages in Latin script, and common signs; all of them are in PP-OCRv6's head."""
 
 
 class RecognizerSettings(Settings):
     """The network."""
 
-    network: Literal["ppocrv1", "ppocrv2", "ppocrv3"] = "ppocrv3"
-    """MobileNetV3 with BiLSTM, LCNet with BiLSTM and a two-layer head (both of height 32), LCNet with SVTR (48)."""
+    network: Literal["ppocrv1", "ppocrv2", "ppocrv3", "ppocrv6", "ppocrv6_slim"] = "ppocrv3"
+    """MobileNetV3 with BiLSTM, LCNet with BiLSTM and a two-layer head (both of height 32), LCNet with SVTR (48),
+    PP-OCRv6 small as published and narrowed (48)."""
     charset: Path = LATIN_CHARSET
     """One character a line, in class order, without the blank."""
 
@@ -72,10 +74,9 @@ class LineData(Settings):
 
     fonts: Path | None = None
     """Folder of fonts; /usr/share/fonts when not given."""
-    width: PositiveInt = Field(default=320, multiple_of=16)
-    """Pixels that every rendered line is padded to; one that is a little longer is squeezed, a longer one not used."""
     augment: float = Field(default=0.4, ge=0, le=1)
-    """Probability of each change of `train.data.augment`, on rendered and labelled lines."""
+    """Probability of each change of `train.data.augment`, on rendered lines, which have been through a camera already,
+    and on labelled ones."""
     join: float = Field(default=0.0, ge=0, le=1)
     """Probability of a second line, after a space, beside a rendered line where there is room (RecConAug)."""
     held_out: PositiveInt = 200
@@ -91,7 +92,7 @@ class LineData(Settings):
     held_out_sets: tuple[Path, ...] = ()
     """Label files or folders to evaluate on, instead of rendered lines."""
     widths: tuple[PositiveInt, ...] = (96, 160, 240, 320)
-    """Buckets of lines from files, ascending multiples of 16; the last one squeezes what is longer."""
+    """Widths of batches, ascending multiples of 16; the last one squeezes lines of files that are longer."""
     drop: bool = False
     """Leave out labels that cannot be learnt (empty, outside the charset, too few time steps), not refuse them."""
 

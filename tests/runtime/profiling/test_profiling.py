@@ -25,6 +25,7 @@ from runtime.frames import Frame
 from runtime.monitoring.latency import StageSummary, summarize
 from runtime.profiling.input import Job, input_facts, iterate_images, iterate_source, open_feed
 from runtime.profiling.measure import (
+    Subject,
     judge_single_stream,
     measure,
     measure_reader,
@@ -40,7 +41,6 @@ from runtime.profiling.report import (
     look_at_versions,
 )
 from runtime.profiling.stream import LoopedRecording, run_stream
-from runtime.profiling.subject import Subject
 from runtime.profiling.text import report_text
 from tests.runtime.clips import write_clip
 from tests.runtime.fake_readers import PageSteps

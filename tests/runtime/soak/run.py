@@ -200,16 +200,13 @@ class Soak:
         self._until(lambda: "extra" not in self._kiosk.ready()["cameras"])
 
     def _started_anew(self) -> Iterator[None]:
-        self._reload(mqtt=self._kiosk.config["mqtt"] | {"commands": ["pause"]})
-        yield
-        self._reload()
-
-    def _reload(self, **changed: Any) -> None:
-        """Have the kiosk start anew; what it says after that is of the new run."""
         boot_id = self._latest("kiosk/status")["boot_id"]
-        self._kiosk.configure(**changed)
+        self._kiosk.configure(mqtt=self._kiosk.config["mqtt"] | {"commands": ["pause"]})
         self._kiosk.process.send_signal(signal.SIGHUP)
         self._until(lambda: self._latest("kiosk/status")["boot_id"] != boot_id)
+        yield
+        self._kiosk.configure()
+        self._kiosk.process.send_signal(signal.SIGHUP)
 
     def _disk_full(self) -> Iterator[None]:
         assert self._disk is not None

@@ -61,14 +61,13 @@ class FakeReaders:
         self.cost = cost
         self.stop_after = stop_after
         self.n_reads = 0
-        self.n_open = self.most_open = 0
+        self.n_open = 0
         self.refused: list[str] = []
 
     def __call__(self, profile: DeviceProfile, pack: str, sizes_hw: Sequence[tuple[int, int]]) -> "FakeReader":
         if profile.inference_precision in self.refused:
             raise ModelError(f"inference_precision {profile.inference_precision}: not on this CPU")
         self.n_open += 1
-        self.most_open = max(self.most_open, self.n_open)
         return FakeReader(self, profile)
 
 

@@ -110,14 +110,6 @@ def test_what_does_not_hold_in_the_end_is_not_written() -> None:
     assert outcome.best == outcome.base
 
 
-def test_no_more_readers_are_open_than_memory_has_room_for() -> None:
-    readers = FakeReaders(plain_cost)
-    outcome = search_with(readers, max_open=2).run()
-    assert readers.most_open == 2
-    profile = outcome.profile
-    assert (profile.threads, profile.precision.detector, profile.inference_precision) == (4, "fp", "bf16")
-
-
 def test_a_value_that_cannot_be_used_here_is_passed_over() -> None:
     readers = FakeReaders(plain_cost)
     readers.refused = ["bf16"]

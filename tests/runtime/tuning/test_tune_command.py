@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +14,7 @@ from runtime.commands import tune as command
 from runtime.tuning.contestant import ProcessContestant
 from runtime.tuning.front import front_of
 from runtime.tuning.writing import profile_name
-from tests.runtime.tuning.fakes import CPU, WORDS, FakeReaders, label
+from tests.runtime.tuning.fakes import WORDS, FakeReaders, label
 
 
 def by_scale(profile: DeviceProfile) -> tuple[float, int]:
@@ -156,11 +155,6 @@ def test_a_number_out_of_range_is_refused(option: str, value: str, capsys: pytes
     with pytest.raises(SystemExit):
         parse("data", "--out", "mine.yaml", option, value)
     assert option in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("memory_mb", "room"), [(None, 2), (1000, 2), (4096, 2), (16_384, 6)])
-def test_readers_are_opened_as_memory_allows(memory_mb: int | None, room: int) -> None:
-    assert command.room_for_readers(load_profile("generic-cpu"), replace(CPU, memory_mb=memory_mb)) == room
 
 
 @pytest.mark.parametrize(("file", "name"), [("mine.yaml", "mine"), ("My Box #2.yaml", "my-box-2"), ("ä.yaml", "tuned")])

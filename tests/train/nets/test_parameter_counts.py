@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from train.nets.ctc import ppocrv2_recognizer, ppocrv3_recognizer
+from train.nets.ctc import ppocrv2_recognizer, ppocrv3_recognizer, ppocrv6_recognizer
 from train.nets.db import ppocrv2_detector, ppocrv3_detector, teacher_detector
 from train.nets.lcnet import DetectionLCNet, LCNet
 from train.nets.orientation import OrientationClassifier
@@ -84,3 +84,10 @@ def test_the_teacher_is_some_twenty_times_the_student() -> None:
     teacher = teacher_detector()
     assert n_parameters(teacher.neck) == 960 * 256 + 4 * 9 * 256 * 64
     assert 20 < n_parameters(teacher) / n_parameters(ppocrv3_detector()) < 22
+
+
+def test_ppocrv6_recognizer_has_the_counts_of_its_merged_file() -> None:
+    recognizer = ppocrv6_recognizer(18_710)
+    assert n_parameters(recognizer.backbone) == 2_676_000
+    assert n_parameters(recognizer.neck) == 326_640
+    assert n_parameters(recognizer.head) == 18_710 * 121

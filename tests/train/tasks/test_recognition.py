@@ -75,7 +75,7 @@ def test_processes_share_a_batch(recipe: RecognitionRecipe) -> None:
 
 
 def test_rendered_and_labelled_batches_are_mixed(recipe: RecognitionRecipe, font_folder: Path) -> None:
-    data = recipe.data.model_copy(update={"fonts": font_folder, "sets_share": 0.5, "width": 320})
+    data = recipe.data.model_copy(update={"fonts": font_folder, "sets_share": 0.5, "widths": (64, 160, 320, 640)})
     model = recipe.model.model_copy(update={"charset": LATIN_CHARSET})
     batches = RecognitionTask(recipe.model_copy(update={"data": data, "model": model})).batches()
     widths = [batches(step, Share())["image_NCHW"].shape[3] for step in range(8)]

@@ -1,0 +1,203 @@
+"""A narrower recogniser out of a published one: channels that others can stand in for are left out.
+
+Each block's inner channels are chosen one by one, always the one that explains most of what is still missing of the
+block's output; then the layer behind them is solved for, so that it gives what the whole block gave. Block by block
+from the picture on, each solved on what the narrower blocks before it really give, so errors do not add up.
+
+Reference:
+    He, Zhang, Sun 2017 (channel pruning), section 3.1; the choice by orthogonal matching (Chen, Billings, Luo 1989)
+    instead of LASSO.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edge_ocr.charset import Charset
+from edge_ocr.errors import ConfigError
+from train.checkpoint import write_weights
+from train.nets.ctc import FORMS, Recognizer
+from train.nets.ppocrv6 import V6Backbone, V6Block
+from train.pretrained import published_v6, restrict_charset
+from train.recipe import Recipe, task_class
+from train.task import Share
+from train.tasks.recognition_losses import normalized
+from train.tasks.recognition_recipe import RecognitionRecipe
+
+NETWORKS = ("ppocrv6", "ppocrv6_slim")
+WIDTH_STEP = 32
+"""Inner widths are multiples of this: what vector units take at once."""
+RIDGE = 1e-4
+"""Added to the diagonal, as a share of its mean: channels that are nearly sums of others have no certain weights."""
+
+
+def write_slim(recipe: Recipe, published: Path, out: Path, *, n_lines: int) -> None:
+    """Write a checkpoint of a recipe's network with the weights of PP-OCRv6 small; training starts from it.
+
+    Args:
+        recipe: Of a recogniser whose network is one of `NETWORKS`; its data show what the channels do.
+        published: The wheel rapidocr 3.10.0, or a folder with its ONNX file.
+        out: The checkpoint.
+        n_lines: Lines to look at.
+
+    Raises:
+        ConfigError: another network, or a character that the published head lacks.
+        ModelError: the published file is not there.
+    """
+    if not isinstance(recipe, RecognitionRecipe) or recipe.model.network not in NETWORKS:
+        raise ConfigError(f"slim: a recipe with `model.network` {' or '.join(NETWORKS)} is needed")
+    charset = Charset.from_file(recipe.model.charset)
+    full, characters = published_v6(published)
+    full = restrict_charset(full, characters, tuple(charset))
+    slim = FORMS[recipe.model.network].make(1 + len(charset)).eval()
+    batches = task_class(recipe.task)(recipe).batches()
+    n_batches = -(-n_lines // recipe.batch_size)
+    make_slim(full, slim, [normalized(batches(step, Share())["image_NCHW"]) for step in range(n_batches)])
+    form = FORMS[recipe.model.network]
+    details = {"network": recipe.model.network, "height": form.height, "stride": form.stride, "charset": list(charset)}
+    about = {"task": recipe.task, "released": "student", "step": 0, "figures": {}, "details": details}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_weights(out, nn.ModuleDict({"student": slim}), {**about, "recipe": recipe.model_dump(mode="json")})
+
+
+def make_slim(full: Recognizer, slim: Recognizer, images: Sequence[Tensor]) -> None:
+    """Give a narrower network the weights with which it does as the full one does.
+
+    Args:
+        full: In eval mode.
+        slim: Changed in place; like `full` but for the inner widths of its blocks.
+        images: (N, 3, 48, W) normalised lines each, of any width.
+    """
+    whole_backbone, narrow_backbone = _backbone(full), _backbone(slim)
+    narrow_backbone.stem.load_state_dict(whole_backbone.stem.state_dict())
+    slim.neck.load_state_dict(full.neck.state_dict())
+    slim.head.load_state_dict(full.head.state_dict())
+    with torch.no_grad():
+        whole = [whole_backbone.stem(image) for image in images]
+        narrow = list(whole)
+        for theirs, ours in zip(_blocks(whole_backbone), _blocks(narrow_backbone), strict=True):
+            _fit(theirs, ours, whole, narrow)
+            whole, narrow = [theirs(feat) for feat in whole], [ours(feat) for feat in narrow]
+
+
+def plan_widths(full: Recognizer, images: Sequence[Tensor], *, share: float) -> list[int]:
+    """Choose how many inner channels each block keeps: taken where they are missed least for the products they cost.
+
+    Args:
+        full: In eval mode.
+        images: As for `make_slim`, all of one width.
+        share: Of the products of all pointwise pairs, what may be left, in (0, 1].
+
+    Returns:
+        A width for each block, multiples of `WIDTH_STEP`.
+    """
+    curves: list[list[float]] = []
+    costs: list[float] = []
+    with torch.no_grad():
+        feats = [_backbone(full).stem(image) for image in images]
+        for block in _blocks(_backbone(full)):
+            covariance_HH, shared_HO, _, _ = _moments(
+                (_rows(block.hidden(block.around(feat))), _rows(block(feat) - block.passed_by(feat))) for feat in feats
+            )
+            feats = [block(feat) for feat in feats]
+            spread = float(torch.cat([_rows(feat) for feat in feats]).var(0).sum())
+            gains = _match(covariance_HH, shared_HO, len(covariance_HH))[1]
+            curves.append([float(left) / spread for left in sum(gains) - torch.tensor([0.0, *gains]).cumsum(0)])
+            costs.append(feats[0][0, 0].numel() * (block.widen.in_channels + block.shrink.out_channels))
+    widths = [block.widen.out_channels for block in _blocks(_backbone(full))]
+    allowed = share * sum(width * cost for width, cost in zip(widths, costs, strict=True))
+    while sum(width * cost for width, cost in zip(widths, costs, strict=True)) > allowed:
+        losses = [
+            (curve[width - WIDTH_STEP] - curve[width]) / cost if width > WIDTH_STEP else float("inf")
+            for curve, width, cost in zip(curves, widths, costs, strict=True)
+        ]
+        widths[losses.index(min(losses))] -= WIDTH_STEP
+    return widths
+
+
+def choose_channels(covariance_HH: Tensor, shared_HO: Tensor, n: int) -> list[int]:
+    """Choose inputs of a linear map one by one, each the one that explains most of what is left.
+
+    Args:
+        covariance_HH: Of the inputs.
+        shared_HO: Covariance of inputs with the wanted outputs.
+        n: How many to choose.
+
+    Returns:
+        Their numbers, ascending.
+    """
+    return sorted(_match(covariance_HH, shared_HO, n)[0])
+
+
+def _match(covariance_HH: Tensor, shared_HO: Tensor, n: int) -> tuple[list[int], list[float]]:
+    """Inputs in the order of choice, and the variance of the outputs that each explains."""
+    left_HH, left_HO = covariance_HH.clone(), shared_HO.clone()
+    floor = 1e-9 * covariance_HH.diagonal().mean()
+    chosen: list[int] = []
+    explained: list[float] = []
+    for _ in range(n):
+        variances_H = left_HH.diagonal()
+        gains_H = left_HO.square().sum(1) / variances_H.clamp(min=floor)
+        gains_H[variances_H <= floor] = 0
+        gains_H[chosen] = -1
+        best = int(gains_H.argmax())
+        chosen.append(best)
+        explained.append(float(gains_H[best]))
+        if variances_H[best] > floor:
+            column_H, row_O, scale = left_HH[:, best].clone(), left_HO[best].clone(), variances_H[best].clone()
+            left_HH -= torch.outer(column_H, column_H) / scale
+            left_HO -= torch.outer(column_H, row_O) / scale
+    return chosen, explained
+
+
+def _fit(theirs: V6Block, ours: V6Block, whole: Sequence[Tensor], narrow: Sequence[Tensor]) -> None:
+    """Make one block do with fewer inner channels what another does, on its own inputs."""
+    ours.depthwise.load_state_dict(theirs.depthwise.state_dict())
+    ours.se.load_state_dict(theirs.se.state_dict())
+    pairs = (
+        (_rows(theirs.hidden(ours.around(own))), _rows(theirs(feat) - ours.passed_by(own)))
+        for feat, own in zip(whole, narrow, strict=True)
+    )
+    covariance_HH, shared_HO, mean_H, mean_O = _moments(pairs)
+    chosen = choose_channels(covariance_HH, shared_HO, ours.widen.out_channels)
+    among = covariance_HH[chosen][:, chosen]
+    ridge = RIDGE * among.diagonal().mean() * torch.eye(len(chosen), dtype=among.dtype)
+    weights_KO = torch.linalg.solve(among + ridge, shared_HO[chosen])
+    ours.widen.weight.copy_(theirs.widen.weight[chosen])
+    _bias(ours.widen).copy_(_bias(theirs.widen)[chosen])
+    ours.shrink.weight.copy_(weights_KO.T[:, :, None, None])
+    _bias(ours.shrink).copy_(mean_O - mean_H[chosen] @ weights_KO)
+
+
+def _moments(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Covariance of inputs, of inputs with outputs, and both means, in double precision."""
+    n = 0
+    sums: list[Tensor] = []
+    for inputs_RH, outputs_RO in pairs:
+        inputs_RH, outputs_RO = inputs_RH.double(), outputs_RO.double()
+        n += len(inputs_RH)
+        new = [inputs_RH.T @ inputs_RH, inputs_RH.T @ outputs_RO, inputs_RH.sum(0), outputs_RO.sum(0)]
+        sums = [old + more for old, more in zip(sums, new, strict=True)] if sums else new
+    mean_H, mean_O = sums[2] / n, sums[3] / n
+    return sums[0] / n - torch.outer(mean_H, mean_H), sums[1] / n - torch.outer(mean_H, mean_O), mean_H, mean_O
+
+
+def _rows(feat_NCHW: Tensor) -> Tensor:
+    """A row a cell."""
+    return feat_NCHW.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias
+
+
+def _backbone(network: Recognizer) -> V6Backbone:
+    assert isinstance(network.backbone, V6Backbone)
+    return network.backbone
+
+
+def _blocks(backbone: V6Backbone) -> list[V6Block]:
+    return [block for block in backbone.blocks if isinstance(block, V6Block)]
