@@ -9,8 +9,8 @@ from runtime.inference_thread import InferenceThread
 from tests.runtime.mqtt_tools import wait_until
 
 
-def names_of_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate()]
+def inference_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "inference"}
 
 
 def test_tasks_run_in_one_thread_one_after_the_other() -> None:
@@ -23,6 +23,7 @@ def test_tasks_run_in_one_thread_one_after_the_other() -> None:
 
 
 def test_a_task_that_is_stuck_is_left_behind_and_its_thread_ends_after_it() -> None:
+    of_others = inference_threads()  # appliances of earlier tests may not be collected yet
     subject, stuck = InferenceThread(), threading.Event()
 
     def get_stuck() -> None:
@@ -31,10 +32,11 @@ def test_a_task_that_is_stuck_is_left_behind_and_its_thread_ends_after_it() -> N
     before = subject.run(get_stuck)
     subject.run(lambda: None).result()
     assert not before.done()
+    assert len(inference_threads() - of_others) == 2
     stuck.set()
     before.result()
     del subject
-    wait_until(lambda: "inference" not in names_of_threads())
+    wait_until(lambda: inference_threads() <= of_others)
 
 
 def test_an_error_ends_the_task_not_the_thread() -> None:
