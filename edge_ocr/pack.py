@@ -109,6 +109,8 @@ class RecognizerSpec(Network):
     """Input columns per time step."""
     min_score: float = 0.7
     """Readings below this are left out of a page."""
+    min_score_short: float = 0.0
+    """The same for readings of one or two characters, if higher: a corner or a bolt is soon taken for a letter."""
 
 
 class OrientationSpec(Network):

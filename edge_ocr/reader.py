@@ -26,6 +26,8 @@ from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head, 
 
 RETRY_BELOW = 0.75
 """A line with a lower score is looked at upside down too."""
+SHORT = 2
+"""Characters of a text that needs the score `min_score_short` of the pack."""
 
 
 class Reader:
@@ -207,7 +209,9 @@ class Reader:
 
     def _line(self, quad: Quad, reading: Reading) -> Line:
         """A reading at its place; without text if it says less than the pack's models can be trusted with."""
-        if not reading.text.strip() or reading.score < self.pack.manifest.recognizer.min_score:
+        spec, said = self.pack.manifest.recognizer, reading.text.replace(" ", "")
+        least = max(spec.min_score, spec.min_score_short) if len(said) <= SHORT else spec.min_score
+        if not said or reading.score < least:
             return Line("", 0.0, quad)
         return Line(reading.text, reading.score, quad, reading.char_scores)
 

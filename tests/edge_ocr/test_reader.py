@@ -15,7 +15,7 @@ from PIL import ImageDraw, ImageFont
 
 from edge_ocr.errors import ConfigError, ImageError, ModelError
 from edge_ocr.geometry import quad_size
-from edge_ocr.page import STAGES, Line, Page
+from edge_ocr.page import STAGES, Line, Page, Reading
 from edge_ocr.reader import Reader
 from tests.edge_ocr.fakes import drawn, tiny_profile
 
@@ -107,6 +107,21 @@ def test_a_line_of_other_characters_than_it_may_hold_says_nothing(reader: Reader
     free = [line.text for line in reader.recognize(notice, quads).lines]
     digits = [line.text for line in reader.recognize(notice, quads, allowed=[frozenset("0123456789")] * 3).lines]
     assert [text for text, read in zip(free, digits, strict=True) if not read] == ["Counter 5", "please wait"]
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "said"),
+    [
+        pytest.param("7", 0.9, "", id="one character, nearly sure"),
+        pytest.param("4 2", 0.9, "", id="two, and a space that does not count"),
+        pytest.param("7", 0.95, "7", id="one character, sure"),
+        pytest.param("A77", 0.9, "A77", id="three"),
+        pytest.param("A77", 0.7, "", id="three, doubtful"),
+    ],
+)
+def test_short_texts_need_a_higher_score(reader: Reader, text: str, score: float, said: str) -> None:
+    quad = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], dtype=np.float32)
+    assert reader._line(quad, Reading(text, score)).text == said
 
 
 def test_every_character_has_its_confidence(reader: Reader, notice: Image) -> None:
