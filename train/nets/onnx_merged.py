@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_ocr.errors import ConfigError, ModelError
-from train.nets.onnx_weights import FileLayer, OnnxFile, conv_options
+from train.nets.onnx_weights import FileLayer, OnnxFile, conv_options, read_onnx
 
 Array = NDArray[np.float32]
 
@@ -30,15 +29,7 @@ def parse_merged(name: str, content: bytes) -> OnnxFile:
         ModelError: `content` is not ONNX.
         ConfigError: onnx is not installed.
     """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise ConfigError("published weights need the package onnx: pip install -e '.[optimize]'") from error
-    try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as error:
-        raise ModelError(f"{name}: not an ONNX file: get the wheel again") from error
+    model = read_onnx(name, content)
     graph = _Graph(model.graph)
     layers = [layer for node in model.graph.node if (layer := graph.layer(node)) is not None]
     return OnnxFile(name, layers, {entry.key: entry.value for entry in model.metadata_props})

@@ -56,15 +56,7 @@ class OnnxFile:
             ModelError: `content` is not ONNX, or holds a parameter that no layer uses.
             ConfigError: onnx is not installed.
         """
-        try:
-            import onnx
-            from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise ConfigError("published weights need the package onnx: pip install -e '.[optimize]'") from error
-        try:
-            model = onnx.load_model_from_string(content)
-        except DecodeError as error:
-            raise ModelError(f"{name}: not an ONNX file: get the wheel again") from error
+        model = read_onnx(name, content)
         unused = _parameters(model.graph)
         layers: list[FileLayer] = []
         for node in model.graph.node:
@@ -74,6 +66,25 @@ class OnnxFile:
         if unused:
             raise ModelError(f"{name}: no layer uses {', '.join(unused)}")
         return cls(name, layers, {entry.key: entry.value for entry in model.metadata_props})
+
+
+def read_onnx(name: str, content: bytes) -> Any:
+    """Parse an ONNX file into its `ModelProto`.
+
+    Raises:
+        ModelError: `content` is not ONNX.
+        ConfigError: onnx is not installed.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConfigError("published weights need the package onnx: pip install -e '.[optimize]'") from error
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ModelError(f"{name}: not an ONNX file: get the wheel again") from error
+    return model
 
 
 def load_onnx(model: nn.Module, file: OnnxFile, example: Tensor, *, fresh: str = "") -> None:
