@@ -79,7 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     slim.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="of that recogniser")
     slim.add_argument("--published", type=Path, required=True, metavar="WHEEL", help="rapidocr 3.10.0, or its folder")
-    slim.add_argument("--out", type=Path, required=True, metavar="F.safetensors", help="the checkpoint")
+    wanted = slim.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--out", type=Path, metavar="F.safetensors", help="the checkpoint")
+    wanted.add_argument(
+        "--plan", type=_share, metavar="SHARE", help="print the widths that leave this share of the products instead"
+    )
     slim.add_argument("--lines", type=int, default=512, help="rendered lines to look at (default: %(default)s)")
     slim.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe; repeatable")
     slim.set_defaults(run=_slim)
@@ -124,6 +128,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0 and at most 1")
+    return value
+
+
 def _keep(args: argparse.Namespace) -> None:
     from train.keep import keep_weights
 
@@ -133,9 +144,14 @@ def _keep(args: argparse.Namespace) -> None:
 
 def _slim(args: argparse.Namespace) -> None:
     from train.recipe import load_recipe
-    from train.slim import write_slim
+    from train.slim import planned_widths, write_slim
 
-    write_slim(load_recipe(args.recipe, args.set), args.published, args.out, n_lines=args.lines)
+    recipe = load_recipe(args.recipe, args.set)
+    if args.plan is None:
+        write_slim(recipe, args.published, args.out, n_lines=args.lines)
+        return
+    widths = planned_widths(recipe, args.published, share=args.plan, n_lines=args.lines)
+    sys.stdout.write(f"{', '.join(map(str, widths))}\n")
 
 
 def _centres(args: argparse.Namespace) -> None:

@@ -77,22 +77,26 @@ def published_v6(path: Path) -> tuple[Recognizer, tuple[str, ...]]:
     """Recogniser of PP-OCRv6 small and its characters in class order, without the blank and with the space (last).
 
     Args:
-        path: The wheel rapidocr 3.10.0 (Apache-2.0), or a folder that holds its ONNX file at any depth.
+        path: The wheel rapidocr 3.10.0 (Apache-2.0), a folder that holds its ONNX file at any depth, or that file.
 
     Raises:
         ModelError: the file is not there, or is another network's.
     """
-    contents = _read_files(path, (V6_RECOGNIZER_FILE,), wheel=V6_WHEEL)
-    graph_file = parse_merged(V6_RECOGNIZER_FILE, contents[V6_RECOGNIZER_FILE])
+    graph_file = parse_merged(V6_RECOGNIZER_FILE, published_v6_file(path))
     characters = _characters(graph_file)
     recognizer = ppocrv6_recognizer(1 + len(characters))
     load_onnx(recognizer, graph_file, torch.zeros(1, 3, 48, 64))
     return recognizer, characters
 
 
+def published_v6_file(path: Path) -> bytes:
+    """The ONNX file of PP-OCRv6 small's recogniser, from where `published_v6` finds it."""
+    return _read_files(path, (V6_RECOGNIZER_FILE,), wheel=V6_WHEEL)[V6_RECOGNIZER_FILE]
+
+
 def v6_origin(path: Path) -> dict[str, str]:
     """Name and sha256 of the file that `published_v6` reads."""
-    return _hashes(_read_files(path, (V6_RECOGNIZER_FILE,), wheel=V6_WHEEL))
+    return _hashes({V6_RECOGNIZER_FILE: published_v6_file(path)})
 
 
 def restrict_charset(recognizer: Recognizer, characters: Sequence[str], keep: Sequence[str]) -> Recognizer:
@@ -137,11 +141,13 @@ def _hashes(contents: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _read_files(path: Path, names: Sequence[str], *, wheel: str = WHEEL) -> dict[str, bytes]:
-    """Find files by name in a wheel or below a folder."""
+    """Find files by name in a wheel or below a folder; where one is looked for, it may be given itself."""
     if not path.exists():
         raise ModelError(f"{path}: no such file or folder: give {wheel} or a folder with its models")
     if path.is_dir():
         contents = {file.name: file.read_bytes() for file in sorted(path.rglob("*.onnx")) if file.name in names}
+    elif path.suffix == ".onnx":
+        contents = {path.name: path.read_bytes()}
     else:
         contents = _read_archive(path, names, wheel)
     missing = [name for name in names if name not in contents]

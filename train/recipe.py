@@ -85,7 +85,8 @@ class Start(Settings):
     """Where the weights come from: random when neither is given."""
 
     published: Path | None = None
-    """A wheel or folder with the published PP-OCRv3 networks (train/pretrained.py)."""
+    """A wheel or folder with the published networks (train/pretrained.py): PP-OCRv3's, or for `model.network: ppocrv6`
+    PP-OCRv6 small's."""
     checkpoint: Path | None = None
     """A `.safetensors` of an earlier run; its charset may be another one."""
     network: str | None = None
@@ -116,12 +117,21 @@ class Recipe(Settings):
     """Gradients are scaled down to at most this norm."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of the averaged weights, which are then evaluated and released; none when not given."""
+    freeze_norms: bool = False
+    """Batch norms keep the means and deviations that they start with (`start`) and go on learning scale and shift: for
+    fine-tuning with batches too small to measure them anew."""
     start: Start = Start()
     log_every: PositiveInt = 20
     evaluate_every: PositiveInt = 1000
     save_every: PositiveInt = 1000
     """Steps between states to resume from."""
     tensorboard: bool = False
+
+    @model_validator(mode="after")
+    def _norms_have_a_start(self) -> "Recipe":
+        if self.freeze_norms and not (self.start.published or self.start.checkpoint):
+            raise ValueError("`freeze_norms` keeps what batch norms start with, so it needs `start`")
+        return self
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

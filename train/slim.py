@@ -9,7 +9,7 @@ Reference:
     instead of LASSO.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -46,20 +46,21 @@ def write_slim(recipe: Recipe, published: Path, out: Path, *, n_lines: int) -> N
         ConfigError: another network, or a character that the published head lacks.
         ModelError: the published file is not there.
     """
-    if not isinstance(recipe, RecognitionRecipe) or recipe.model.network not in NETWORKS:
-        raise ConfigError(f"slim: a recipe with `model.network` {' or '.join(NETWORKS)} is needed")
-    charset = Charset.from_file(recipe.model.charset)
-    full, characters = published_v6(published)
-    full = restrict_charset(full, characters, tuple(charset))
-    slim = FORMS[recipe.model.network].make(1 + len(charset)).eval()
-    batches = task_class(recipe.task)(recipe).batches()
-    n_batches = -(-n_lines // recipe.batch_size)
-    make_slim(full, slim, [normalized(batches(step, Share())["image_NCHW"]) for step in range(n_batches)])
-    form = FORMS[recipe.model.network]
-    details = {"network": recipe.model.network, "height": form.height, "stride": form.stride, "charset": list(charset)}
+    recipe, full, images = _prepared(recipe, published, n_lines)
+    name, charset = recipe.model.network, Charset.from_file(recipe.model.charset)
+    form = FORMS[name]
+    slim = form.make(1 + len(charset)).eval()
+    make_slim(full, slim, images)
+    details = {"network": name, "height": form.height, "stride": form.stride, "charset": list(charset)}
     about = {"task": recipe.task, "released": "student", "step": 0, "figures": {}, "details": details}
     out.parent.mkdir(parents=True, exist_ok=True)
     write_weights(out, nn.ModuleDict({"student": slim}), {**about, "recipe": recipe.model_dump(mode="json")})
+
+
+def planned_widths(recipe: Recipe, published: Path, *, share: float, n_lines: int) -> list[int]:
+    """`plan_widths` on lines of a recipe's data; the arguments and errors are those of `write_slim`."""
+    _, full, images = _prepared(recipe, published, n_lines)
+    return plan_widths(full, images, share=share)
 
 
 def make_slim(full: Recognizer, slim: Recognizer, images: Sequence[Tensor]) -> None:
@@ -78,8 +79,8 @@ def make_slim(full: Recognizer, slim: Recognizer, images: Sequence[Tensor]) -> N
         whole = [whole_backbone.stem(image) for image in images]
         narrow = list(whole)
         for theirs, ours in zip(_blocks(whole_backbone), _blocks(narrow_backbone), strict=True):
-            _fit(theirs, ours, whole, narrow)
-            whole, narrow = [theirs(feat) for feat in whole], [ours(feat) for feat in narrow]
+            whole = [theirs(feat) for feat in whole]
+            narrow = _fit(theirs, ours, narrow, whole)
 
 
 def plan_widths(full: Recognizer, images: Sequence[Tensor], *, share: float) -> list[int]:
@@ -87,7 +88,7 @@ def plan_widths(full: Recognizer, images: Sequence[Tensor], *, share: float) -> 
 
     Args:
         full: In eval mode.
-        images: As for `make_slim`, all of one width.
+        images: As for `make_slim`.
         share: Of the products of all pointwise pairs, what may be left, in (0, 1].
 
     Returns:
@@ -98,10 +99,15 @@ def plan_widths(full: Recognizer, images: Sequence[Tensor], *, share: float) -> 
     with torch.no_grad():
         feats = [_backbone(full).stem(image) for image in images]
         for block in _blocks(_backbone(full)):
-            covariance_HH, shared_HO, _, _ = _moments(
-                (_rows(block.hidden(block.around(feat))), _rows(block(feat) - block.passed_by(feat))) for feat in feats
-            )
-            feats = [block(feat) for feat in feats]
+            moments, after = _Moments(), []
+            for feat in feats:
+                around = block.around(feat)
+                hidden = block.hidden(around)
+                mixed = block.shrink(hidden)
+                moments.add(_rows(hidden), _rows(mixed))
+                after.append(mixed if block.leads else around + mixed)
+            feats = after
+            covariance_HH, shared_HO, _, _ = moments.result()
             spread = float(torch.cat([_rows(feat) for feat in feats]).var(0).sum())
             gains = _match(covariance_HH, shared_HO, len(covariance_HH))[1]
             curves.append([float(left) / spread for left in sum(gains) - torch.tensor([0.0, *gains]).cumsum(0)])
@@ -152,15 +158,26 @@ def _match(covariance_HH: Tensor, shared_HO: Tensor, n: int) -> tuple[list[int],
     return chosen, explained
 
 
-def _fit(theirs: V6Block, ours: V6Block, whole: Sequence[Tensor], narrow: Sequence[Tensor]) -> None:
-    """Make one block do with fewer inner channels what another does, on its own inputs."""
+def _prepared(recipe: Recipe, published: Path, n_lines: int) -> tuple[RecognitionRecipe, Recognizer, list[Tensor]]:
+    """The recipe, the full network with its charset, and lines of its data."""
+    if not isinstance(recipe, RecognitionRecipe) or recipe.model.network not in NETWORKS:
+        raise ConfigError(f"slim: a recipe with `model.network` {' or '.join(NETWORKS)} is needed")
+    full, characters = published_v6(published)
+    full = restrict_charset(full, characters, tuple(Charset.from_file(recipe.model.charset)))
+    batches = task_class(recipe.task)(recipe).batches()
+    n_batches = -(-n_lines // recipe.batch_size)
+    return recipe, full, [normalized(batches(step, Share())["image_NCHW"]) for step in range(n_batches)]
+
+
+def _fit(theirs: V6Block, ours: V6Block, feats: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:
+    """Make a block do with fewer inner channels, on its own inputs, what another gives; what it gives then."""
     ours.depthwise.load_state_dict(theirs.depthwise.state_dict())
     ours.se.load_state_dict(theirs.se.state_dict())
-    pairs = (
-        (_rows(theirs.hidden(ours.around(own))), _rows(theirs(feat) - ours.passed_by(own)))
-        for feat, own in zip(whole, narrow, strict=True)
-    )
-    covariance_HH, shared_HO, mean_H, mean_O = _moments(pairs)
+    arounds = [ours.around(feat) for feat in feats]
+    moments = _Moments()
+    for around, target in zip(arounds, wanted, strict=True):
+        moments.add(_rows(theirs.hidden(around)), _rows(target if ours.leads else target - around))
+    covariance_HH, shared_HO, mean_H, mean_O = moments.result()
     chosen = choose_channels(covariance_HH, shared_HO, ours.widen.out_channels)
     among = covariance_HH[chosen][:, chosen]
     ridge = RIDGE * among.diagonal().mean() * torch.eye(len(chosen), dtype=among.dtype)
@@ -169,19 +186,29 @@ def _fit(theirs: V6Block, ours: V6Block, whole: Sequence[Tensor], narrow: Sequen
     _bias(ours.widen).copy_(_bias(theirs.widen)[chosen])
     ours.shrink.weight.copy_(weights_KO.T[:, :, None, None])
     _bias(ours.shrink).copy_(mean_O - mean_H[chosen] @ weights_KO)
+    return [ours.across(around) for around in arounds]
 
 
-def _moments(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Covariance of inputs, of inputs with outputs, and both means, in double precision."""
-    n = 0
-    sums: list[Tensor] = []
-    for inputs_RH, outputs_RO in pairs:
+class _Moments:
+    """Sums over rows of inputs and outputs, in double precision."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.sums: list[Tensor] = []
+
+    def add(self, inputs_RH: Tensor, outputs_RO: Tensor) -> None:
+        """Count some rows."""
         inputs_RH, outputs_RO = inputs_RH.double(), outputs_RO.double()
-        n += len(inputs_RH)
+        self.n += len(inputs_RH)
         new = [inputs_RH.T @ inputs_RH, inputs_RH.T @ outputs_RO, inputs_RH.sum(0), outputs_RO.sum(0)]
-        sums = [old + more for old, more in zip(sums, new, strict=True)] if sums else new
-    mean_H, mean_O = sums[2] / n, sums[3] / n
-    return sums[0] / n - torch.outer(mean_H, mean_H), sums[1] / n - torch.outer(mean_H, mean_O), mean_H, mean_O
+        self.sums = [old + more for old, more in zip(self.sums, new, strict=True)] if self.sums else new
+
+    def result(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Covariance of inputs, of inputs with outputs, and both means."""
+        products_HH, products_HO, *sums = self.sums
+        mean_H, mean_O = (total / self.n for total in sums)
+        covariance_HH = products_HH / self.n - torch.outer(mean_H, mean_H)
+        return covariance_HH, products_HO / self.n - torch.outer(mean_H, mean_O), mean_H, mean_O
 
 
 def _rows(feat_NCHW: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,14 @@ from torch import Tensor, nn
 from edge_ocr.charset import BLANK
 from edge_ocr.errors import ModelError
 from train.checkpoint import below, read_tensors
-from train.pretrained import PublishedModels
+from train.pretrained import PublishedModels, published_v6
 from train.recipe import Start
 
 CLASS_TENSORS = ("head.classes.weight", "head.classes.bias")
 """Tensors of a recogniser with one row a class: the blank, then the characters."""
+
+Published = Literal["ppocrv3", "ppocrv6", "detector", "orientation"]
+"""Published networks: two recognisers, and the others of PP-OCRv3."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +34,9 @@ class StartWeights:
     """Of a recogniser, in class order without the blank."""
 
 
-def start_recognizer(network: nn.Module, start: Start, characters: Sequence[str]) -> None:
+def start_recognizer(
+    network: nn.Module, start: Start, characters: Sequence[str], *, published: Published = "ppocrv3"
+) -> None:
     """Give a recogniser the weights that a recipe asks for; it stays random where the recipe names none.
 
     Rows of the head are taken over by character; a character that the other charset lacks keeps its random row.
@@ -39,11 +45,12 @@ def start_recognizer(network: nn.Module, start: Start, characters: Sequence[str]
         network: Changed in place.
         start: Of the recipe.
         characters: Its own, in class order without the blank.
+        published: Which recogniser `start.published` means.
 
     Raises:
         ModelError: the weights are not there, or are those of another network.
     """
-    weights = _weights(start, published="recognizer")
+    weights = _weights(start, published)
     if weights is None:
         return
     if weights.characters is None:
@@ -64,7 +71,7 @@ def start_recognizer(network: nn.Module, start: Start, characters: Sequence[str]
     )
 
 
-def start_network(network: nn.Module, start: Start, *, kind: str) -> None:
+def start_network(network: nn.Module, start: Start, *, kind: Published) -> None:
     """Give a detector or an orientation classifier the weights that a recipe asks for.
 
     Args:
@@ -75,7 +82,7 @@ def start_network(network: nn.Module, start: Start, *, kind: str) -> None:
     Raises:
         ModelError: the weights are not there, or are those of another network.
     """
-    weights = _weights(start, published=kind)
+    weights = _weights(start, kind)
     if weights is not None:
         _load(network, weights.tensors, weights.where)
 
@@ -101,7 +108,7 @@ def map_rows(own: Tensor, other: Tensor, characters: Sequence[str], other_charac
     return mapped
 
 
-def _weights(start: Start, *, published: str) -> StartWeights | None:
+def _weights(start: Start, published: Published) -> StartWeights | None:
     if start.checkpoint:
         tensors, about = read_tensors(start.checkpoint)
         name = start.network or about["released"]
@@ -111,12 +118,16 @@ def _weights(start: Start, *, published: str) -> StartWeights | None:
             raise ModelError(f"{start.checkpoint}: no network {name!r} in it; there are {', '.join(names)}")
         return StartWeights(chosen, str(start.checkpoint), about["details"].get("charset"))
     if start.published:
+        where = str(start.published)
+        if published == "ppocrv6":
+            recognizer, characters = published_v6(start.published)
+            return StartWeights(recognizer.state_dict(), where, characters)
         models = PublishedModels(start.published)
-        if published == "recognizer":
+        if published == "ppocrv3":
             recognizer, characters = models.recognizer()
-            return StartWeights(recognizer.state_dict(), str(start.published), characters)
+            return StartWeights(recognizer.state_dict(), where, characters)
         network = models.detector() if published == "detector" else models.orientation()
-        return StartWeights(network.state_dict(), str(start.published))
+        return StartWeights(network.state_dict(), where)
     return None
 
 

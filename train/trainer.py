@@ -81,6 +81,8 @@ class Trainer:
         _check_kept(task)
         if recipe.precision == "fp16" and process.device.type != "cuda":
             raise ConfigError("precision: fp16 scales the loss, which needs CUDA; use bf16 or fp32")
+        if recipe.freeze_norms and not batch_norms(task.networks):
+            raise ConfigError("freeze_norms: there is no batch norm in this network; leave it out")
         self.task = task.to(process.device)
         self.recipe = recipe
         self.folder = folder
@@ -132,6 +134,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.task.train()
+        if recipe.freeze_norms:
+            for layer in batch_norms(self.task.networks):
+                layer.eval()
         on_device = {name: _moved(value, device) for name, value in batch.items()}
         with self._autocast():
             terms: dict[str, Tensor] = self.model(on_device)
@@ -246,6 +251,12 @@ def make_optimizer(networks: nn.Module, settings: OptimizerSettings) -> torch.op
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
     kind = torch.optim.Adam if settings.kind == "adam" else torch.optim.AdamW
     return kind(groups, lr=settings.lr, betas=settings.betas)
+
+
+def batch_norms(networks: nn.Module) -> list[nn.Module]:
+    """The layers of some networks that measure each batch."""
+    # torch has no public name for what all its batch norms, synchronised ones too, have in common.
+    return [module for module in networks.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 def _moved(value: Any, device: torch.device) -> Any:

@@ -32,6 +32,7 @@ def test_every_recipe_loads_and_survives_being_written_down(path: Path, tmp_path
         pytest.param(
             "task: toy\nstart: {published: a, checkpoint: b}", "r.yaml:2: start: give .* not both", id="two starts"
         ),
+        pytest.param("task: toy\nfreeze_norms: true", "`freeze_norms` .* needs `start`", id="norms without a start"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_refused(text: str, message: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from edge_ocr.errors import ConfigError
+from train.__main__ import main
 from train.nets.ctc import Recognizer, ppocrv6_recognizer
 from train.nets.ppocrv6 import PUBLISHED, SLIM
 from train.recipe import load_recipe
@@ -80,3 +81,16 @@ def test_training_starts_from_what_was_written(
     network = ppocrv6_recognizer(4, SLIM)
     start_recognizer(network, started.start, ("a", "1", " "))
     assert network.head.classes.out_features == 4
+
+
+def test_the_command_prints_a_plan(
+    tmp_path: Path, font_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("train.slim.published_v6", lambda _: (ppocrv6_recognizer(3).eval(), ("a", " ")))
+    (tmp_path / "charset.txt").write_text("a\n \n", encoding="utf-8")
+    recipe = tmp_path / "r.yaml"
+    data = f"{{fonts: '{font_folder}', widths: [96]}}"
+    model = f"{{network: ppocrv6, charset: '{tmp_path / 'charset.txt'}'}}"
+    recipe.write_text(f"task: recognition\nsteps: 1\nbatch_size: 1\nmodel: {model}\ndata: {data}\n")
+    assert main(["slim", str(recipe), "--published", "unused", "--plan", "1", "--lines", "1"]) == 0
+    assert capsys.readouterr().out == f"{', '.join(map(str, PUBLISHED))}\n"

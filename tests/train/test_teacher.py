@@ -28,7 +28,7 @@ def test_columns_of_our_characters_are_kept_and_add_up_to_one() -> None:
 
 def test_a_missing_teacher_says_which_file_to_give(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    with pytest.raises(ModelError, match=r"no such file: give rapidocr-3.10.0"):
+    with pytest.raises(ModelError, match=r"no such file or folder: give rapidocr-3.10.0"):
         Teacher(tmp_path / "x.whl", ("a",)).posteriors(np.zeros((1, 3, 48, 16), np.uint8))
 
 

@@ -15,7 +15,7 @@ from edge_ocr.errors import ConfigError
 from tests.train.toy_task import ToyRecipe, ToyTask
 from train.checkpoint import read_tensors
 from train.errors import TrainingError
-from train.recipe import OptimizerSettings, ScheduleSettings
+from train.recipe import OptimizerSettings, ScheduleSettings, Start
 from train.run_folder import RunFolder
 from train.trainer import make_optimizer, train
 
@@ -145,3 +145,21 @@ def test_tensorboard_says_what_to_install(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ConfigError, match="pip install tensorboard"):
         train(FULL.model_copy(update={"tensorboard": True}), tmp_path)
+
+
+@pytest.mark.parametrize("freeze_norms", [False, True])
+def test_frozen_norms_keep_their_statistics_and_learn_their_scale(tmp_path: Path, freeze_norms: bool) -> None:
+    changes = {"has_norm": True, "freeze_norms": freeze_norms, "start": Start(checkpoint=Path("unused"))}
+    train(FULL.model_copy(update=changes), tmp_path)
+    left = weights(tmp_path)
+    (mean,) = [tensor for name, tensor in left.items() if name.startswith("networks/") and "running_mean" in name]
+    (count,) = [tensor for name, tensor in left.items() if name.startswith("networks/") and "num_batches" in name]
+    assert bool((mean == 0).all()) == freeze_norms
+    assert int(count) == (0 if freeze_norms else FULL.steps)
+    assert not torch.equal(left["networks/student.2.weight"], torch.ones(8))
+
+
+def test_norms_can_only_be_frozen_where_there_are_some(tmp_path: Path) -> None:
+    recipe = FULL.model_copy(update={"freeze_norms": True, "start": Start(checkpoint=Path("unused"))})
+    with pytest.raises(ConfigError, match="freeze_norms: there is no batch norm in this network"):
+        train(recipe, tmp_path)

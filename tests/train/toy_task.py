@@ -30,6 +30,7 @@ class ToyRecipe(Recipe):
     kill_at: int | None = None
     """Step before which the process kills itself, if it has not done so yet."""
     dropout: float = 0.0
+    has_norm: bool = False
     flag: Path | None = None
 
 
@@ -41,13 +42,14 @@ class ToyTask(Task):
 
     def __init__(self, recipe: ToyRecipe) -> None:
         super().__init__(recipe)
-        self.networks["student"] = self.build({"dropout": recipe.dropout})
+        self.networks["student"] = self.build(self.details())
         self.networks["helper"] = nn.Linear(3, 1)
         self.teacher = Frozen(nn.Sequential(nn.Linear(3, 1), nn.BatchNorm1d(1)))
 
     @classmethod
     def build(cls, details: Mapping[str, Any]) -> nn.Module:
-        return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(details["dropout"]), nn.Linear(8, 1))
+        norm = nn.BatchNorm1d(8) if details.get("has_norm") else nn.Identity()
+        return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), norm, nn.Dropout(details["dropout"]), nn.Linear(8, 1))
 
     def batches(self) -> "ToyBatches":
         return ToyBatches(self.recipe)
@@ -69,7 +71,7 @@ class ToyTask(Task):
         return {"closeness": -float(error)}
 
     def details(self) -> dict[str, Any]:
-        return {"dropout": self.recipe.dropout}
+        return {"dropout": self.recipe.dropout} | ({"has_norm": True} if self.recipe.has_norm else {})
 
     def _maybe_die(self, batch: Batch) -> None:
         flag = self.recipe.flag

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data import text as texts
-from train.data.camera import photograph, texture
+from train.data.camera import Colour, photograph, texture
 from train.data.chance import pick
 from train.data.fonts import load_font
-from train.data.lines import paper_and_ink
 from train.data.paper import LabelledQuad, Paper, laid_lines, lay, laying
 
 __all__ = ["LabelledQuad", "render_page"]
@@ -128,9 +127,25 @@ def _blank(
 ) -> tuple[Paper, tuple[int, int, int]]:
     """A paper that takes these parts of the scene's height and width, and an ink for it."""
     size_hw = (int(scene_hw[0] * parts_hw[0]), int(scene_hw[1] * parts_hw[1]))
-    ground, ink = paper_and_ink(rng)
+    ground, ink = _paper_and_ink(rng)
     is_plain = rng.random() < 0.6
     return Paper(np.full((*size_hw, 3), ground, np.uint8) if is_plain else texture(rng, size_hw, ground)), ink
+
+
+def _paper_and_ink(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """Choose two colours that can be told apart: mostly dark on light, one time in four the other way."""
+    light = rng.integers(165, 256) + rng.integers(-35, 1, 3) * rng.integers(2)
+    dark = rng.integers(0, 60) + rng.integers(0, 35, 3)
+    if rng.random() < 0.2:
+        # A strong colour instead of the dark one: signs, stamps, coloured print.
+        dark[rng.integers(3)] = rng.integers(100, 180)
+    pair: tuple[Colour, Colour] = _colour(light), _colour(dark)
+    return pair if rng.random() < 0.75 else pair[::-1]
+
+
+def _colour(values: NDArray[np.int64]) -> Colour:
+    blue, green, red = (int(value) for value in np.clip(values, 0, 255))
+    return blue, green, red
 
 
 def _shapes(rng: np.random.Generator, scene: NDArray[np.uint8]) -> NDArray[np.uint8]:

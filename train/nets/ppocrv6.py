@@ -33,7 +33,7 @@ PUBLISHED = (192, 192, 192, 192, 384, 384, 384, 384, 384, 384, 384, 768, 768)
 """Channels between the two pointwise convolutions of each of the 13 blocks."""
 SLIM = (128, 160, 192, 128, 224, 288, 256, 320, 288, 352, 288, 480, 256)
 """Ours, of 0.70 instead of 0.99 billion products a line of 48 x 320: INT8 then takes as long as PP-OCRv3's recogniser.
-Found by `train.slim.plan_widths`, which takes channels where they are missed least for the products they cost."""
+Found by `python -m train slim --plan`, which takes channels where they are missed least for the products they cost."""
 
 
 class V6Stem(nn.Module):
@@ -88,9 +88,7 @@ class V6Block(nn.Module):
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) to (N, out_channels, H / stride, W / stride)."""
-        around_NCHW = self.around(feat_NCHW)
-        mixed_NCHW: Tensor = self.shrink(self.hidden(around_NCHW))
-        return mixed_NCHW if self.leads else around_NCHW + mixed_NCHW
+        return self.across(self.around(feat_NCHW))
 
     def around(self, feat_NCHW: Tensor) -> Tensor:
         """What the pointwise part gets: neighbours mixed, channels weighed."""
@@ -102,9 +100,10 @@ class V6Block(nn.Module):
         hidden_NCHW: Tensor = nn.functional.gelu(self.widen(around_NCHW))
         return hidden_NCHW
 
-    def passed_by(self, feat_NCHW: Tensor) -> Tensor:
-        """What goes around the pointwise part and is added to what it gives; zero where nothing does."""
-        return torch.zeros(()) if self.leads else self.around(feat_NCHW)
+    def across(self, around_NCHW: Tensor) -> Tensor:
+        """The pointwise part, and what goes around it."""
+        mixed_NCHW: Tensor = self.shrink(self.hidden(around_NCHW))
+        return mixed_NCHW if self.leads else around_NCHW + mixed_NCHW
 
 
 class V6Backbone(nn.Module):

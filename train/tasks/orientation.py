@@ -5,7 +5,7 @@ Shape suffixes: N lines, C channels, H and W pixels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from edge_ocr.charset import Charset
 from edge_ocr.orientation import UPSIDE_DOWN, fit_crop
 from train.data.augment import augment_line
-from train.data.fonts import find_fonts
-from train.data.lines import render_line
+from train.data.font_book import FontBook
+from train.data.samples import choose_kind, draw_line_of
 from train.datasets.formats import fingerprints
 from train.datasets.labelled import LabelledLine
 from train.errors import LabelError
@@ -30,6 +31,7 @@ from train.task import Batch, Batches, Share, Task, sample_rng
 from train.tasks.line_sets import read_lines
 from train.tasks.mixed_batches import MixedBatches
 from train.tasks.recognition_losses import normalized
+from train.tasks.recognition_recipe import LATIN_CHARSET
 
 HEIGHT, WIDTH = 48, 192
 SURE = 0.9
@@ -86,7 +88,9 @@ class OrientationTask(Task):
     def batches(self) -> Batches:
         """Rendered lines; batches of labelled ones among them where the recipe names some."""
         recipe, data = self.recipe, self.recipe.data
-        rendered = TurnedBatches(recipe.seed, recipe.batch_size, fonts=find_fonts(data.fonts), augment=data.augment)
+        rendered = TurnedBatches(
+            recipe.seed, recipe.batch_size, fonts=FontBook.from_folder(data.fonts), augment=data.augment
+        )
         if not data.sets:
             return rendered
         labelled = TurnedBatches(recipe.seed, recipe.batch_size, lines=readable_lines(data.sets), augment=data.augment)
@@ -132,7 +136,7 @@ class OrientationTask(Task):
             lines = readable_lines(data.held_out_sets)
             batches, n_lines = TurnedBatches(seed, recipe.batch_size, lines=lines, is_shuffled=False), len(lines)
         else:
-            batches = TurnedBatches(seed, recipe.batch_size, fonts=find_fonts(data.fonts))
+            batches = TurnedBatches(seed, recipe.batch_size, fonts=FontBook.from_folder(data.fonts))
             n_lines = data.held_out
         made = [batches(step, Share()) for step in range(-(-n_lines // recipe.batch_size))]
         surplus = len(made) * recipe.batch_size - n_lines
@@ -147,7 +151,7 @@ class TurnedBatches:
 
     seed: int
     batch_size: int
-    fonts: tuple[Path, ...] = ()
+    fonts: FontBook | None = None
     """To draw lines with, where no `lines` are given."""
     lines: tuple[LabelledLine, ...] = ()
     augment: float = 0.0
@@ -170,8 +174,9 @@ class TurnedBatches:
         if self.lines:
             number = int(rng.integers(len(self.lines))) if self.is_shuffled else index % len(self.lines)
             return self.lines[number].load(HEIGHT)
+        assert self.fonts is not None, "neither lines nor fonts"
         for _ in range(MAX_TRIES):
-            image, text = render_line(rng, self.fonts)
+            image, text = draw_line_of(rng, choose_kind(rng), self.fonts, _latin())
             if has_right_way_up(text):
                 return image
         raise LabelError(f"rendered line {index}: {MAX_TRIES} lines drawn, none of which has a right way up")
@@ -180,6 +185,11 @@ class TurnedBatches:
 def has_right_way_up(text: str) -> bool:
     """Whether one can tell by the characters that a line stands on its head: "NOON" and "906" read either way."""
     return not set(text) <= TURNS_INTO_TEXT
+
+
+@cache
+def _latin() -> tuple[str, ...]:
+    return tuple(Charset.from_file(LATIN_CHARSET))
 
 
 def turned_over(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ from train.datasets.labelled import LabelledLine
 from train.evaluation.measures import line_figures
 from train.nets.attention import AttentionBranch
 from train.nets.ctc import FORMS, Recognizer, RecognizerParts
-from train.start import start_recognizer
+from train.start import Published, start_recognizer
 from train.task import Batch, Batches, Share, Task
 from train.tasks.line_sets import (
     LabelledBatches,
@@ -72,7 +72,8 @@ class RecognitionTask(Task):
         self.charset = Charset.from_file(recipe.model.charset)
         self.form = FORMS[recipe.model.network]
         student = self.build(self.details())
-        start_recognizer(student, recipe.start, self.charset)
+        published: Published = "ppocrv6" if recipe.model.network == "ppocrv6" else "ppocrv3"
+        start_recognizer(student, recipe.start, self.charset, published=published)
         self.networks[STUDENT] = student
         if learn.mutual:
             peer = self.build(self.details())

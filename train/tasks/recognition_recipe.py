@@ -12,6 +12,9 @@ from train.teacher import HEIGHT, STRIDE
 LATIN_CHARSET = Path(__file__).parents[1] / "charsets" / "latin.txt"
 """ASCII, the letters of European languages in Latin script, and common signs; all of them are in PP-OCRv6's head."""
 
+PUBLISHED = ("ppocrv3", "ppocrv6")
+"""Networks whose weights are published (`start.published`)."""
+
 
 class RecognizerSettings(Settings):
     """The network."""
@@ -117,8 +120,8 @@ class RecognitionRecipe(Recipe):
             raise ValueError(
                 "`learn.mutual` needs two students that differ: begin at random, or with a checkpoint of such a pair"
             )
-        if self.start.published and self.model.network != "ppocrv3":
-            raise ValueError("`start.published` has the weights of `model.network: ppocrv3` only")
+        if self.start.published and self.model.network not in PUBLISHED:
+            raise ValueError(f"`start.published` has the weights of `model.network: {' or '.join(PUBLISHED)}` only")
         if self.data.unlabelled and not self.learn.teacher:
             raise ValueError("`data.unlabelled` needs `learn.teacher`, which reads what has no label")
         form = FORMS[self.model.network]

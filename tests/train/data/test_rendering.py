@@ -7,7 +7,6 @@ import pytest
 
 from train.data import pages
 from train.data.fonts import load_font
-from train.data.lines import render_line
 from train.data.pages import render_page
 from train.data.paper import Paper, laid_lines, lay, laying
 from train.data.text import random_text
@@ -21,24 +20,6 @@ def test_random_texts_are_printable_ascii_without_outer_spaces() -> None:
     assert all(text and text == text.strip() for text in texts)
     assert {char for text in texts for char in text} <= set(string.printable[:95])
     assert any(" " in text for text in texts)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_line_is_a_picture_with_its_text(fonts: tuple[Path, ...], seed: int) -> None:
-    image, text = render_line(np.random.default_rng(seed), fonts)
-    assert image.dtype == np.uint8
-    assert image.ndim == 3
-    assert image.shape[2] == 3
-    assert 15 < image.shape[0] < 130
-    assert text
-
-
-def test_a_line_is_the_same_for_the_same_seed_and_another_for_another(fonts: tuple[Path, ...]) -> None:
-    (first, text), (again, same_text), (_, other_text) = (
-        render_line(np.random.default_rng(seed), fonts) for seed in (3, 3, 4)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert text == same_text != other_text
 
 
 def test_a_page_is_the_same_for_the_same_seed(fonts: tuple[Path, ...]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from train.data.augment import augment_line, join_lines
+from train.data.font_book import FontBook
 from train.task import Share
 from train.tasks.orientation import (
     OrientationRecipe,
@@ -50,6 +51,14 @@ def test_a_batch_says_which_lines_are_turned(recipe: OrientationRecipe) -> None:
     assert (upright == upright[0]).all()
     # The line is 120 of 192 pixels wide, and stays at the left.
     assert torch.equal(turned[0][:, :, :120].flip(1, 2), upright[0][:, :, :120])
+
+
+def test_rendered_lines_are_drawn_by_their_number(font_folder: Path) -> None:
+    fonts = FontBook.from_folder(font_folder)
+    one, other = (TurnedBatches(3, 4, fonts=fonts)(1, share) for share in (Share(), Share(1, 2)))
+    assert one["image_NCHW"].shape == (4, 3, 48, 192)
+    assert torch.equal(one["image_NCHW"][1::2], other["image_NCHW"])
+    assert torch.equal(one["is_turned"][1::2], other["is_turned"])
 
 
 def test_its_loss_reaches_every_parameter(recipe: OrientationRecipe) -> None:
