@@ -38,10 +38,11 @@ def decode_best_path(
         # Merge before dropping blanks: in "a-a" the blank is what keeps the doubled letter.
         kept = classes_T != BLANK
         kept[1:] &= classes_T[1:] != classes_T[:-1]
-        text = "".join(charset[int(c) - 1] for c in classes_T[kept])
-        # A network that overflowed gives NaN, which is no confidence at all.
-        char_scores = np.clip(np.nan_to_num(scores_T[kept].astype(np.float64)), 0.0, 1.0)
-        score = float(scores_T[kept].mean()) if text else 0.0
+        text = "".join(charset[c - 1] for c in classes_T[kept].tolist())
+        raw_scores = scores_T[kept]
+        # A network that overflowed gives NaN, which is no confidence at all: fmax takes the other number.
+        char_scores = np.fmin(np.fmax(raw_scores.astype(np.float64), 0.0), 1.0)
+        score = float(raw_scores.mean()) if text else 0.0
         score = min(score, 1.0) if math.isfinite(score) else 0.0
         readings.append(Reading(text, score, tuple(char_scores.tolist())))
     return readings

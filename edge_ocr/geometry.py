@@ -45,7 +45,7 @@ def rect_to_quad(centre: Sequence[float], size: Sequence[float], angle_deg: floa
 
 
 def clip_quad(quad: Quad, width: int, height: int) -> Quad:
-    """Move corners that are outside of the image onto its edge."""
+    """Move corners that are outside of the image onto its edge; of one quad, or of (N, 4, 2)."""
     return np.clip(quad, 0, (width, height)).astype(np.float32)
 
 
@@ -104,27 +104,30 @@ def reading_order(quads: Sequence[Quad]) -> list[int]:
     """
     if not quads:
         return []
-    heights = np.array([quad_size(quad)[1] for quad in quads])
-    centres = _levelled(np.array([quad.mean(axis=0) for quad in quads]), quads, heights)
-    order = sorted(range(len(quads)), key=lambda i: float(centres[i, 1]))
+    stacked = np.stack(quads)
+    heights = [quad_size(quad)[1] for quad in quads]
+    # Plain numbers, as in `order_corners`.
+    xs, ys = _levelled(stacked.mean(axis=1), stacked, np.array(heights)).T.tolist()
     rows: list[list[int]] = []
-    for i in order:
+    for i in sorted(range(len(quads)), key=ys.__getitem__):
         last = rows[-1] if rows else []
         # Compare with the nearest member, so that a bent row stays together.
-        near = min(last, key=lambda j: abs(centres[j, 0] - centres[i, 0])) if last else None
-        if near is not None and abs(centres[near, 1] - centres[i, 1]) < SAME_ROW * min(heights[near], heights[i]):
+        near = min(last, key=lambda j: abs(xs[j] - xs[i])) if last else None
+        if near is not None and abs(ys[near] - ys[i]) < SAME_ROW * min(heights[near], heights[i]):
             last.append(i)
         else:
             rows.append([i])
-    return [i for row in rows for i in sorted(row, key=lambda j: float(centres[j, 0]))]
+    return [i for row in rows for i in sorted(row, key=xs.__getitem__)]
 
 
-def _levelled(points: NDArray[np.float32], quads: Sequence[Quad], heights: NDArray[np.float64]) -> NDArray[np.float32]:
+def _levelled(
+    points: NDArray[np.float32], quads_N42: NDArray[np.float32], heights: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Points turned so that the quads' lines lie level: on a page at a slant a row may drop by more than a line.
 
     Left as they are where the slant may be chance: in a long strip a tenth of a degree would tear a row apart.
     """
-    along = np.array([quad[1] + quad[2] - quad[0] - quad[3] for quad in quads])
+    along = quads_N42[:, 1] + quads_N42[:, 2] - quads_N42[:, 0] - quads_N42[:, 3]
     tells = np.abs(along[:, 0]) > np.abs(along[:, 1])  # lines that run downwards say nothing about rows
     along = along[tells] * np.sign(along[tells, :1])  # nor does a line on its head turn them over
     dx, dy = along.sum(axis=0)
@@ -138,15 +141,10 @@ def _levelled(points: NDArray[np.float32], quads: Sequence[Quad], heights: NDArr
 
 def _is_upright(quad: Quad) -> bool:
     """Whether the quad is an axis-aligned box to within half a pixel, its text unturned."""
-    top_left, top_right, bottom_right, bottom_left = quad
-    return bool(
-        abs(top_left[1] - top_right[1]) < 0.5
-        and abs(bottom_left[1] - bottom_right[1]) < 0.5
-        and abs(top_left[0] - bottom_left[0]) < 0.5
-        and abs(top_right[0] - bottom_right[0]) < 0.5
-        and top_right[0] > top_left[0]
-        and bottom_left[1] > top_left[1]
-    )
+    (left, top), (right, top_too), (right_too, bottom), (left_too, bottom_too) = quad.tolist()
+    is_level = abs(top - top_too) < 0.5 and abs(bottom_too - bottom) < 0.5
+    is_plumb = abs(left - left_too) < 0.5 and abs(right - right_too) < 0.5
+    return bool(is_level and is_plumb and right > left and bottom_too > top)
 
 
 def _upright_part(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8] | None:

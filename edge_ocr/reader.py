@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from edge_ocr.cpu import host_cpu
 from edge_ocr.detection import LineFinder
 from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.errors import ConfigError, ImageError
-from edge_ocr.geometry import Quad, image_quad
+from edge_ocr.geometry import Quad, image_quad, quad_size
 from edge_ocr.images import MAX_PIXELS, load_image
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import OrientationSpec, Pack, load_pack
@@ -137,10 +136,7 @@ class Reader:
         allowed = [None] * len(quads) if allowed is None else allowed
         clock = _StageClock()
         with clock.stage("total"):
-            with clock.stage("crop"):
-                crops = list(self._workers.map(partial(self._cut, pixels), quads))
-            with clock.stage("recognize"):
-                readings = self._read_crops(crops, allowed, clock)
+            crops, readings = self._cut_and_read(pixels, quads, allowed, clock)
             with clock.stage("orient"):
                 turned, readings = self._look_again(pixels, list(quads), allowed, crops, readings, clock)
         lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
@@ -219,18 +215,32 @@ class Reader:
         spec = self.pack.manifest.recognizer
         return cut_line(pixels, quad, spec.height, spec.width_scale)
 
-    def _read_crops(
-        self, crops: Sequence[NDArray[np.uint8]], allowed: Sequence[Allowed], clock: "_StageClock"
-    ) -> list[TimedReading]:
-        if len(crops) <= 1:
-            readings = [self._lines.read(crop, only) for crop, only in zip(crops, allowed, strict=True)]
-        else:
-            # Widest first: no stream is left with a long line at the end.
-            order = sorted(range(len(crops)), key=lambda i: -crops[i].shape[1])
-            futures = {i: self._workers.submit(self._lines.read, crops[i], allowed[i]) for i in order}
-            readings = [futures[i].result() for i in range(len(crops))]
-        clock.add("infer", sum(timed.infer_ms for timed in readings) / max(1, min(self._streams, len(crops))))
-        return readings
+    def _cut_and_read(
+        self,
+        pixels: NDArray[np.uint8],
+        quads: Sequence[Quad],
+        allowed: Sequence[Allowed],
+        clock: "_StageClock",
+    ) -> tuple[list[NDArray[np.uint8]], list[TimedReading]]:
+        """The crop and the reading of every quad. A line is cut by who reads it: no stream waits for the last crop."""
+
+        def cut_and_read(i: int) -> tuple[NDArray[np.uint8], float, TimedReading]:
+            start = time.perf_counter()
+            crop = self._cut(pixels, quads[i])
+            return crop, (time.perf_counter() - start) * 1e3, self._lines.read(crop, allowed[i])
+
+        start = time.perf_counter()
+        # Widest first: no stream is left with a long line at the end.
+        order = sorted(range(len(quads)), key=lambda i: -_aspect(quads[i]))
+        results = self._workers.map(cut_and_read, order) if len(order) > 1 else map(cut_and_read, order)
+        done = dict(zip(order, results, strict=True))
+        lines = [done[i] for i in range(len(quads))]
+        side_by_side = max(1, min(self._streams, len(quads)))
+        cut_ms = sum(ms for _, ms, _ in lines) / side_by_side
+        clock.add("crop", cut_ms)
+        clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)
+        clock.add("infer", sum(timed.infer_ms for _, _, timed in lines) / side_by_side)
+        return [crop for crop, _, _ in lines], [timed for _, _, timed in lines]
 
     def _look_again(
         self,
@@ -252,13 +262,19 @@ class Reader:
         ]
         judged = self._workers.map(self._judge.is_upside_down, [crops[i] for i in doubtful])
         turned = {i: quads[i][[2, 3, 0, 1]] for i, is_turned in zip(doubtful, judged, strict=True) if is_turned}
-        crops = [self._cut(pixels, quad) for quad in turned.values()]
-        again = self._read_crops(crops, [allowed[i] for i in turned], clock)
+        second = _StageClock()  # all of its time is in `orient`
+        _, again = self._cut_and_read(pixels, list(turned.values()), [allowed[i] for i in turned], second)
+        clock.add("infer", second.timings_ms["infer"])
         quads, readings = list(quads), list(readings)
         for (i, quad), timed in zip(turned.items(), again, strict=True):
             if _is_better(timed.reading, readings[i].reading, held=allowed[i] is not None):
                 quads[i], readings[i] = quad, timed
         return quads, readings
+
+
+def _aspect(quad: Quad) -> float:
+    width, height = quad_size(quad)
+    return width / max(height, 1.0)
 
 
 def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:
