@@ -20,6 +20,8 @@ from edge_ocr.errors import ConfigError, EdgeOcrError
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("worker.py")
+OUR_PATH = {"PYTHONPATH": str(ROOT)}
+"""Environment under which an interpreter finds this checkout."""
 OURS = "ours"
 SYSTEMS = ("rapid3-ort", "rapid4-ov", "rapid6-ort", "rapid6-ov")
 """Peers that `worker.py` knows how to start."""
@@ -99,15 +101,23 @@ class Worker:
         Raises:
             PeerError: The worker stopped, or could not read the file.
         """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps({"image": str(image)}) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise PeerError(f"{self.name}: stopped before {image}; its own message is above") from error
-        reply = self._receive()
+        reply = self.ask({"image": str(image)})
         lines = [ReadLine(line["text"], line["score"], np.asarray(line["quad"], np.float32)) for line in reply["lines"]]
         return ReadImage(tuple(lines), reply["ms"])
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have one request answered, both a line of JSON.
+
+        Raises:
+            PeerError: The worker stopped, or answered with an error.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise PeerError(f"{self.name}: stopped before {dict(request)}; its own message is above") from error
+        return self._receive()
 
     def __enter__(self) -> Self:
         return self
@@ -172,23 +182,17 @@ def our_system(
     options: argparse.Namespace,
     *,
     line: bool = False,
-    name: str = OURS,
-    profile: str | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> System:
     """edge-ocr in this interpreter, from this checkout.
 
     Args:
         options: The parsed command line.
         line: Every image is one line of text, detection is left out.
-        name: Name in the tables.
-        profile: Profile instead of the one in the options.
-        environment: Variables to set for it.
     """
-    ours = ["--pack", options.pack, "--profile", profile or options.profile]
+    ours = ["--pack", options.pack, "--profile", options.profile]
     # -P: this folder must not come before the installed packages, its files have everyday names.
     command = [sys.executable, "-P", str(WORKER), OURS, *_shared_arguments(options.cpus, line=line), *ours]
-    return System(name, command, {"PYTHONPATH": str(ROOT), **(environment or {})})
+    return System(OURS, command, OUR_PATH)
 
 
 def peer_system(peer: str, *, cpus: int, line: bool = False) -> System:
@@ -249,10 +253,24 @@ def read_in_turn(
     }
 
 
-def _shared_arguments(cpus: int, *, line: bool) -> list[str]:
-    """Arguments that are the same for every system of a run."""
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Command that runs one of our modules in this interpreter; needs `OUR_PATH` in its environment."""
+    # -P: the current folder must not come before the installed packages, files there may have everyday names.
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def cpu_list(cpus: int) -> str:
+    """The first so many of the CPUs that this process may use, comma-separated.
+
+    Raises:
+        ConfigError: It may not use as many.
+    """
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cpus))
     if not 1 <= cpus <= len(allowed):
         raise ConfigError(f"--cpus {cpus}: this process may use 1 to {len(allowed)} CPUs")
-    chosen = ",".join(str(cpu) for cpu in allowed[:cpus])
-    return ["--cpus", chosen, *(["--line"] if line else [])]
+    return ",".join(str(cpu) for cpu in allowed[:cpus])
+
+
+def _shared_arguments(cpus: int, *, line: bool) -> list[str]:
+    """Arguments that are the same for every system of a run."""
+    return ["--cpus", cpu_list(cpus), *(["--line"] if line else [])]

@@ -42,9 +42,6 @@ CENTRED = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """ImageNet's constants in RGB order, applied to BGR as PP-OCR was trained (reference: its pitfall 11)."""
 
-LABEL_UNCLIP = 1.6
-"""Unclip ratio at which quads are as tight as labels (PP-OCR's own)."""
-
 SpecT = TypeVar("SpecT", bound=Network)
 N_LINES, N_PAGES = 300, 80
 """Rendered pictures that INT8 is calibrated with, and as many others it is judged on."""
@@ -196,10 +193,8 @@ def _gate_sets(
 
 
 def _detector_set(spec: DetectorSpec, pages: Sequence[LabelledPage]) -> gate.GateSet:
-    # A pack may unclip further, for the sake of reading; against labels that would put the overlap near its limit.
-    judged = spec.model_copy(update={"thresholds": replace(spec.thresholds, unclip=LABEL_UNCLIP)})
     return gate.GateSet(
-        "rendered", "detection Hmean", gate.DETECTOR_MARGIN, lambda xml: detector_hmean(xml, judged, pages)
+        "rendered", "detection Hmean", gate.DETECTOR_MARGIN, lambda xml: detector_hmean(xml, spec, pages)
     )
 
 

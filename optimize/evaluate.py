@@ -1,7 +1,7 @@
 """How well one network reads or finds, run exactly as the device runs it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_ocr.charset import Charset
 from edge_ocr.cpu import host_cpu
 from edge_ocr.detection import LineFinder
-from edge_ocr.engines import Engine
+from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
 from edge_ocr.geometry import Quad
@@ -23,6 +23,8 @@ from train.datasets.formats import read_labels
 
 WIDTHS = (160, 192, 256, 320, 400, 480, 640, 800, 960, 1280)
 SIZES = ((544, 1280), (1280, 544), (736, 1280), (1280, 736), (960, 1280), (1280, 960), (1280, 1280))
+LABEL_UNCLIP = 1.6
+"""Unclip ratio at which quads are as tight as labels (PP-OCR's own)."""
 
 Crop = tuple[NDArray[np.uint8], str]
 LabelledPage = tuple[NDArray[np.uint8], Sequence[Quad]]
@@ -52,45 +54,63 @@ def load_crops(folder: Path) -> CropSet:
 
 def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
     """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
-    network = _engine(xml).load(xml, streams=1, widths=WIDTHS)
-    lines = LineReader(network, height=spec.height, widths=WIDTHS, charset=charset)
+    lines = line_reader(open_engine(xml).load(xml, streams=1, widths=WIDTHS), spec, charset)
     scaled = ((scale_line(image, spec.height, spec.width_scale), text) for image, text in crops)
     return word_accuracy((lines.read(line).reading.text, text) for line, text in scaled)
 
 
 def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:
     """Detection Hmean (IoU 0.5, one to one) of a detector's IR on pages with line quads."""
-    network = _engine(xml).load(xml, streams=1)
-    finder = LineFinder(network, rule=spec.scale, thresholds=spec.thresholds, sizes=SIZES)
-    return detection_hmean(_found_and_labelled(finder, pages))
+    finder = line_finder(open_engine(xml).load(xml, streams=1), spec)
+    return detection_hmean((finder.find(image).quads, quads) for image, quads in pages)
 
 
 def orientation_accuracy(xml: Path, spec: OrientationSpec, crops: Sequence[Crop]) -> float:
     """Part of the crops, each shown upright and turned, that an orientation classifier judges right."""
-    network = _engine(xml).load(xml, streams=1)
-    judge = OrientationJudge(network, height=spec.height, width=spec.width, threshold=spec.threshold)
+    judge = orientation_judge(open_engine(xml).load(xml, streams=1), spec)
     judged = [(judge.is_upside_down(image), False) for image, _ in crops]
     judged += [(judge.is_upside_down(turned(image)), True) for image, _ in crops]
     return float(np.mean([said == true for said, true in judged]))
 
 
-def turned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image turned by 180 degrees."""
-    return np.ascontiguousarray(image[::-1, ::-1])
+def line_reader(network: CompiledNetwork, spec: RecognizerSpec, charset: Charset) -> LineReader:
+    """What reads crops with a recogniser, loaded for `WIDTHS`."""
+    widths = [width for width in WIDTHS if width >= spec.min_width]
+    return LineReader(network, height=spec.height, widths=widths, charset=charset)
 
 
-def _found_and_labelled(
-    finder: LineFinder, pages: Iterable[LabelledPage]
-) -> Iterator[tuple[Sequence[Quad], Sequence[Quad]]]:
-    for image, quads in pages:
-        yield finder.find(image).quads, quads
+def line_finder(network: CompiledNetwork, spec: DetectorSpec) -> LineFinder:
+    """What finds lines with a detector, at quads as tight as labels.
+
+    A pack may unclip further, for the sake of reading; against labels that would put the overlap near its limit.
+    """
+    thresholds = replace(spec.thresholds, unclip=LABEL_UNCLIP)
+    return LineFinder(network, rule=spec.scale, thresholds=thresholds, sizes=SIZES)
 
 
-def _engine(path: Path) -> Engine:
-    """On this CPU, whatever the network is for."""
+def orientation_judge(network: CompiledNetwork, spec: OrientationSpec) -> OrientationJudge:
+    """What tells with a classifier whether a line stands on its head."""
+    return OrientationJudge(network, height=spec.height, width=spec.width, threshold=spec.threshold)
+
+
+def open_engine(path: Path, inference_precision: str = "f32") -> Engine:
+    """The engine for a network's file on this CPU, whatever the network is for.
+
+    Args:
+        path: The file.
+        inference_precision: f32, bf16 or f16: what float layers are computed in.
+
+    Raises:
+        ModelError: the CPU cannot compute in that precision natively.
+    """
     threads = host_cpu().usable_threads
     if path.suffix == ".onnx":
         from edge_ocr.engines.onnxruntime import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(provider="cpu", threads=threads, inference_precision="f32")
-    return OpenVinoEngine(threads=threads, inference_precision="f32", hint="latency", pinning=False)
+        return OnnxRuntimeEngine(provider="cpu", threads=threads, inference_precision=inference_precision)
+    return OpenVinoEngine(threads=threads, inference_precision=inference_precision, hint="latency", pinning=False)
+
+
+def turned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image turned by 180 degrees."""
+    return np.ascontiguousarray(image[::-1, ::-1])

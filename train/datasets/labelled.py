@@ -38,14 +38,20 @@ class LabelledLine:
     where: str
     quad: Quad | None = None
 
-    def load(self, height: int) -> NDArray[np.uint8]:
-        """The line at a height, its aspect kept: (height, w, 3) uint8 BGR.
+    def load(self, height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:
+        """The line at a height: (height, w, 3) uint8 BGR.
+
+        Args:
+            height: Rows.
+            width_scale: Columns beside those that would keep the aspect.
 
         Raises:
             ImageError: the picture cannot be read.
         """
         image = _loaded(self.path)
-        return scale_line(image, height) if self.quad is None else cut_line(image, self.quad, height)
+        if self.quad is None:
+            return scale_line(image, height, width_scale)
+        return cut_line(image, self.quad, height, width_scale)
 
     def aspect(self) -> float:
         """Width per height, from the file's header alone where there is no quad.
