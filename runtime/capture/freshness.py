@@ -6,7 +6,10 @@ N_GAPS = 30
 """Gaps between frames that the rate and the limit are taken from."""
 STALLED_AFTER_S, STALLED_AFTER_GAPS = 5.0, 5.0
 UNKNOWN_STALLED_AFTER_S = 30.0
-"""While fewer frames have come than the rate is taken from: a camera may give one every ten seconds."""
+"""While next to nothing is known: a camera may give a frame every ten seconds."""
+BURST_S = 150.0
+"""How much video may come at once when a stream begins: gaps between n frames do not exclude a camera that takes so
+many seconds for n. The limit falls with their number, from the one above to five seconds for all `N_GAPS`."""
 
 
 class Freshness:
@@ -41,5 +44,7 @@ class Freshness:
     @property
     def stalled_after_s(self) -> float:
         """Silence after which the camera counts as stalled: by its longest gap of late; a burst cannot shorten that."""
-        least_s = STALLED_AFTER_S if len(self._gaps_s) == N_GAPS else UNKNOWN_STALLED_AFTER_S
+        n_known = len(self._gaps_s)
+        unknown_s = min(UNKNOWN_STALLED_AFTER_S, BURST_S / max(n_known, 1))
+        least_s = STALLED_AFTER_S if n_known == N_GAPS else unknown_s
         return max(least_s, STALLED_AFTER_GAPS * max(self._gaps_s, default=0.0))

@@ -267,6 +267,33 @@ def test_a_burst_at_the_start_does_not_make_a_slow_camera_look_stalled() -> None
     assert freshness.stalled_after_s == pytest.approx(50, abs=0.2)
 
 
+@pytest.mark.parametrize(
+    ("n_frames", "limit_s"),
+    [
+        pytest.param(0, 30.0, id="nothing is known before the first"),
+        pytest.param(6, 30.0, id="a handful may be a burst of a slow camera"),
+        pytest.param(11, 15.0, id="ten gaps"),
+        pytest.param(21, 7.5, id="twenty gaps"),
+        pytest.param(N_GAPS + 1, 5.0, id="all that the rate is taken from"),
+    ],
+)
+def test_the_silence_that_is_long_falls_as_gaps_become_known(n_frames: int, limit_s: float) -> None:
+    freshness = Freshness()
+    for number in range(n_frames):
+        freshness.add(number / 25)
+    assert freshness.stalled_after_s == pytest.approx(limit_s)
+
+
+def test_a_slow_camera_outlasts_the_burst_it_begins_with_whatever_its_length() -> None:
+    for n_burst in range(2, 15):
+        freshness = Freshness()
+        for number in range(n_burst):
+            freshness.add(number / 100)
+        assert freshness.stalled_after_s > 10.0
+        freshness.add(10.0 + n_burst / 100)
+        assert freshness.stalled_after_s >= 50.0
+
+
 def test_an_outage_is_no_gap_between_frames() -> None:
     freshness = Freshness()
     for now_s in range(N_GAPS + 1):
@@ -322,6 +349,30 @@ def test_a_read_that_never_returns_is_cancelled_and_the_camera_opened_anew() -> 
     bench.capture.check_freshness()
     assert bench.frames() == [1]
     assert bench.states.get() == ("reconnecting", "fake: no frame for 61 s; opening it anew")
+
+
+def test_a_camera_that_freezes_after_its_first_frames_is_opened_anew_within_half_a_minute() -> None:
+    source = CancellableSource()
+    bench = Bench(source, policy="latest")
+    began = threading.Event()
+
+    def after_a_gap() -> Frame:
+        bench.now_s += 0.04
+        return make_frame(0)
+
+    def stuck() -> Frame:
+        began.set()
+        return source.stuck()
+
+    source._openings = [[*[after_a_gap] * 16, stuck], [make_frame(1), None]]
+    start(bench)
+    assert began.wait(TIMEOUT_S)
+    bench.now_s += 11
+    bench.capture.check_freshness()
+    assert (bench.capture.state, source.cancelled.is_set()) == ("stalled", False)
+    bench.now_s += 10
+    bench.capture.check_freshness()
+    assert source.cancelled.wait(TIMEOUT_S)
 
 
 def test_frames_that_a_process_lost_are_counted() -> None:
