@@ -1,5 +1,6 @@
 """paho's client, made so that it neither dies unnoticed nor outlives its owner."""
 
+import socket
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,15 +10,28 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 
 class WatchedClient(paho.Client):
-    """paho's client; tells when an exception, of a callback or its own, ends its network thread."""
+    """paho's client; sends at once, and tells when an exception, of a callback or its own, ends its network thread."""
 
     on_fault: Callable[[Exception], None]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.on_socket_open = _send_at_once
 
     def _thread_main(self) -> None:
         try:
             super()._thread_main()
         except Exception as error:
             self.on_fault(error)
+
+
+def _send_at_once(client: paho.Client, userdata: Any, sock: Any) -> None:
+    """Do not let what is sent wait for the acknowledgement of what was sent before (Nagle's algorithm).
+
+    The other side holds its acknowledgements back, Linux for 40 ms (https://datatracker.ietf.org/doc/html/rfc1122
+    section 4.2.3.4): a frame would wait for that of the answer to the frame before it.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def weakly(method: Callable[..., None]) -> Callable[..., None]:
