@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        metavar="DIR",
-        help="a labelled crop set that INT8 is judged on besides rendered lines; may be repeated",
+        metavar="SET",
+        help="labels of crops or pages (train/datasets) that INT8 is judged on besides rendered lines; may be repeated",
     )
 
     published = argparse.ArgumentParser(add_help=False)
@@ -87,6 +87,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     imported.add_argument("--int8", action="store_true", help="quantise too, behind the accuracy gate")
     imported.set_defaults(run=_import)
+
+    finetuned = commands.add_parser(
+        "finetuned", parents=[judging], allow_abbrev=False, help="a pack with another recogniser: a run's of train/"
+    )
+    finetuned.add_argument("checkpoint", type=Path, metavar="F.safetensors", help="of the recogniser")
+    finetuned.add_argument(
+        "--base", default="latin", metavar="P", help="pack with everything else: name or folder (default: %(default)s)"
+    )
+    finetuned.add_argument("--name", help="the pack's name (default: that of its folder)")
+    finetuned.add_argument("--no-int8", action="store_true", help="FP only")
+    finetuned.set_defaults(run=_finetuned)
     return parser
 
 
@@ -107,6 +118,16 @@ def _build(ingredients: "Ingredients", args: argparse.Namespace) -> None:
 
     quantisation = None if args.no_int8 else Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set))
     build_pack(ingredients, args.out, quantisation)
+
+
+def _finetuned(args: argparse.Namespace) -> None:
+    from edge_ocr.pack import load_pack
+    from optimize.build import Quantisation
+    from optimize.finetuned import build_finetuned
+
+    judged = Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set))
+    name, base = args.name or args.out.resolve().name, load_pack(args.base)
+    build_finetuned(args.checkpoint, base, args.out, name=name, judged=judged, has_int8=not args.no_int8)
 
 
 def _import(args: argparse.Namespace) -> None:

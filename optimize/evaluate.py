@@ -13,18 +13,21 @@ from edge_ocr.detection import LineFinder
 from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
-from edge_ocr.geometry import Quad
+from edge_ocr.geometry import Quad, quad_size
 from edge_ocr.images import load_image
 from edge_ocr.metrics import detection_hmean, word_accuracy
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec
 from edge_ocr.recognition import LineReader, scale_line
 from train.datasets.formats import read_labels
+from train.datasets.labelled import LabelledLine, lines_of_pages
 
 WIDTHS = (160, 192, 256, 320, 400, 480, 640, 800, 960, 1280)
 SIZES = ((544, 1280), (1280, 544), (736, 1280), (1280, 736), (960, 1280), (1280, 960), (1280, 1280))
 LABEL_UNCLIP = 1.6
 """Unclip ratio at which quads are as tight as labels (PP-OCR's own)."""
+MIN_CUT_PX = 8
+"""Rows of a line that is cut out of a page, however low its label."""
 
 Crop = tuple[NDArray[np.uint8], str]
 LabelledPage = tuple[NDArray[np.uint8], Sequence[Quad]]
@@ -38,18 +41,19 @@ class CropSet:
     crops: Sequence[Crop]
 
 
-def load_crops(folder: Path) -> CropSet:
-    """Load a crop set: a folder of pictures of one line each, with their labels (`train.datasets.formats`).
+def load_crops(path: Path) -> CropSet:
+    """Load a crop set: labels (`train.datasets.formats`) of pictures of one line each, or of pages.
 
     Raises:
-        ConfigError: there are no labels, or they are of pages.
+        ConfigError: there are no labels, or none of them counts.
         LabelError: a label is not one, or its image is missing.
         ImageError: a crop cannot be read.
     """
-    lines = read_labels(folder).lines
+    labelled = read_labels(path)
+    lines = labelled.lines or lines_of_pages(labelled.pages)
     if not lines:
-        raise ConfigError(f"{folder}: labels of pages; a gate set is of crops, each with one text")
-    return CropSet(folder.name, [(load_image(line.path), line.text) for line in lines])
+        raise ConfigError(f"{path}: no text in these labels to judge by")
+    return CropSet(labelled.name, [(_picture(line), line.text) for line in lines])
 
 
 def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
@@ -114,3 +118,8 @@ def open_engine(path: Path, inference_precision: str = "f32") -> Engine:
 def turned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """An image turned by 180 degrees."""
     return np.ascontiguousarray(image[::-1, ::-1])
+
+
+def _picture(line: LabelledLine) -> NDArray[np.uint8]:
+    """A line at its own size."""
+    return load_image(line.path) if line.quad is None else line.load(max(MIN_CUT_PX, round(quad_size(line.quad)[1])))

@@ -98,6 +98,17 @@ def _parser() -> argparse.ArgumentParser:
     centres.add_argument("--workers", type=int, default=0, help="processes that make lines (default: %(default)s)")
     centres.set_defaults(run=_centres)
 
+    labels = commands.add_parser(
+        "labels", allow_abbrev=False, help="first labels of own images, read by a pack, and a page to correct them with"
+    )
+    labels.add_argument("images", nargs="+", metavar="IMAGE", help="image file, folder or glob")
+    labels.add_argument(
+        "--out", type=Path, required=True, metavar="L.jsonl", help="the label file, new; L.html goes beside it"
+    )
+    labels.add_argument("--pack", default="latin", help="what reads: name or folder (default: %(default)s)")
+    labels.add_argument("--profile", default="auto", help="device profile of the pack (default: %(default)s)")
+    labels.set_defaults(run=_labels)
+
     score = commands.add_parser(
         "evaluate", allow_abbrev=False, help="how well a pack or checkpoints read labelled sets"
     )
@@ -152,6 +163,14 @@ def _slim(args: argparse.Namespace) -> None:
         return
     widths = planned_widths(recipe, args.published, share=args.plan, n_lines=args.lines)
     sys.stdout.write(f"{', '.join(map(str, widths))}\n")
+
+
+def _labels(args: argparse.Namespace) -> None:
+    from train.datasets.first_labels import write_first_labels
+
+    n_images, n_lines = write_first_labels(args.images, args.out, pack=args.pack, profile=args.profile)
+    page = args.out.with_suffix(".html")
+    sys.stderr.write(f"{args.out}: {n_lines} lines of {n_images} images; correct them in a browser: {page}\n")
 
 
 def _centres(args: argparse.Namespace) -> None:

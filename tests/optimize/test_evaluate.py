@@ -19,10 +19,21 @@ def test_a_crop_set_is_loaded_in_the_order_of_its_labels(tmp_path: Path) -> None
     assert [(image.shape, text) for image, text in crop_set.crops] == [((3, 4, 3), "B"), ((3, 5, 3), "é")]
 
 
-def test_pages_are_no_crop_set(tmp_path: Path) -> None:
+def test_the_lines_of_pages_are_cut_out(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 80)).save(tmp_path / "a.png")
+    quads = {"A": [[10, 10], [70, 10], [70, 30], [10, 30]], "": [[10, 40], [70, 40], [70, 60], [10, 60]]}
+    lines = [{"polygon": quad, "text": text, "ignore": not text} for text, quad in quads.items()]
+    labels = tmp_path / "own.jsonl"
+    labels.write_text(json.dumps({"image": "a.png", "lines": lines}))
+    crop_set = load_crops(labels)
+    assert crop_set.name == "own"
+    assert [(image.shape, text) for image, text in crop_set.crops] == [((20, 60, 3), "A")]
+
+
+def test_labels_without_a_text_are_no_crop_set(tmp_path: Path) -> None:
     Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
     (tmp_path / "labels.jsonl").write_text('{"image": "a.png", "lines": []}')
-    with pytest.raises(ConfigError, match="labels of pages; a gate set is of crops"):
+    with pytest.raises(ConfigError, match="no text in these labels to judge by"):
         load_crops(tmp_path)
 
 

@@ -41,6 +41,17 @@ def test_rows_of_the_head_follow_their_characters(tmp_path: Path) -> None:
     assert torch.equal(new.body.weight, old.body.weight)
 
 
+def test_published_weights_are_those_of_the_recogniser_that_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = Small(4), Small(3)
+    monkeypatch.setattr("train.start.published_v6", lambda path: (old, tuple("abc")))
+    start_recognizer(new, Start(published=tmp_path), "ca", published="ppocrv6")
+    assert torch.equal(new.head.classes.weight, old.head.classes.weight[[0, 3, 1]])
+    with pytest.raises(ModelError, match=r"rapidocr_onnxruntime-1\.2\.13"):
+        start_recognizer(new, Start(published=tmp_path), "ca")
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     start = Start(checkpoint=checkpoint(tmp_path / "w.safetensors", Small(4, width=3), "abc"))
     with pytest.raises(ModelError, match=r"w.safetensors: the weights of another network: .* such as body.weight"):
