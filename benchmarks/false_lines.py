@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.dataset import image_files
-from benchmarks.peers import ReadImage, add_system_options, chosen_systems, read_in_turn, running
+from benchmarks.peers import ReadImage, read_in_turn, running
 from benchmarks.report import print_table, run_script, time_summary
+from benchmarks.systems import add_system_options, chosen_systems
 
 
 def main() -> dict[str, Any]:

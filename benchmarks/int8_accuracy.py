@@ -20,8 +20,9 @@ import numpy as np
 from benchmarks.int8_tables import print_costs, print_not_run, print_verdicts
 from benchmarks.kept import Kept
 from benchmarks.network_scores import NATIVE, Score, judge_sets
-from benchmarks.peers import OUR_PATH, PeerError, System, Worker, cpu_list, python_module
+from benchmarks.peers import PeerError, System, Worker
 from benchmarks.report import code, run_script
+from benchmarks.systems import OUR_PATH, cpu_list, python_module
 from edge_ocr.cpu import host_cpu
 from edge_ocr.errors import ConfigError
 from edge_ocr.pack import OrientationSpec, Pack, RecognizerSpec, load_pack

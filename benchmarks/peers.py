@@ -1,6 +1,5 @@
 """OCR systems side by side: each in its own interpreter, asked in turn, on the same CPUs."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -8,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,18 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.errors import ConfigError, EdgeOcrError
-
-ROOT = Path(__file__).resolve().parents[1]
-WORKER = Path(__file__).with_name("worker.py")
-OUR_PATH = {"PYTHONPATH": str(ROOT)}
-"""Environment under which an interpreter finds this checkout."""
-OURS = "ours"
-SYSTEMS = ("rapid3-ort", "rapid4-ov", "rapid6-ort", "rapid6-ov")
-"""Peers that `worker.py` knows how to start."""
-
-NO_TELEMETRY = {"CI": "true"}
-"""Environment under which a peer's OpenVINO starts no telemetry, as ours does not."""
+from edge_ocr.errors import EdgeOcrError
 
 
 class PeerError(EdgeOcrError):
@@ -46,10 +34,25 @@ class ReadLine:
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """What a system returned for one image, and how long its call took."""
+    """What a system returned for one image, and what its call took."""
 
     lines: tuple[ReadLine, ...]
     elapsed_ms: float
+    cpu_ms: float = 0.0
+    """User and system time of its process, and of what that started."""
+    resident_mib: float = 0.0
+    """Memory of its process after the call."""
+
+    @classmethod
+    def from_dict(cls, reply: Mapping[str, Any]) -> Self:
+        """From a worker's reply."""
+        lines = [ReadLine(line["text"], line["score"], np.asarray(line["quad"], np.float32)) for line in reply["lines"]]
+        return cls(tuple(lines), reply["ms"], reply["cpu_ms"], reply["resident_mib"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a worker's reply."""
+        lines = [{"text": line.text, "score": line.score, "quad": line.quad.tolist()} for line in self.lines]
+        return {"ms": self.elapsed_ms, "cpu_ms": self.cpu_ms, "resident_mib": self.resident_mib, "lines": lines}
 
     @property
     def text(self) -> str:
@@ -101,9 +104,7 @@ class Worker:
         Raises:
             PeerError: The worker stopped, or could not read the file.
         """
-        reply = self.ask({"image": str(image)})
-        lines = [ReadLine(line["text"], line["score"], np.asarray(line["quad"], np.float32)) for line in reply["lines"]]
-        return ReadImage(tuple(lines), reply["ms"])
+        return ReadImage.from_dict(self.ask({"image": str(image)}))
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Have one request answered, both a line of JSON.
@@ -152,69 +153,6 @@ class Worker:
         self._process.stdout.close()
 
 
-def add_system_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which systems are measured, and on what."""
-    parser.add_argument(
-        "--peer",
-        action="append",
-        default=[],
-        metavar="NAME=PYTHON",
-        help=f"a peer and the interpreter of its environment, may be repeated; NAME is one of {', '.join(SYSTEMS)}",
-    )
-    parser.add_argument("--pack", default="latin", help="our model pack: a name or a folder (default: %(default)s)")
-    parser.add_argument("--profile", default="auto", help="our profile: a name or a YAML file (default: %(default)s)")
-    parser.add_argument("--cpus", type=int, default=2, help="CPUs for every system (default: %(default)s)")
-    parser.add_argument("--limit", type=int, default=0, help="images of a set, 0 for all (default: %(default)s)")
-
-
-def chosen_systems(options: argparse.Namespace, *, line: bool = False) -> list[System]:
-    """Ours first, then the peers, as the options of `add_system_options` name them.
-
-    Args:
-        options: The parsed command line.
-        line: Every image is one line of text, detection is left out.
-    """
-    ours = our_system(options, line=line)
-    return [ours, *(peer_system(peer, cpus=options.cpus, line=line) for peer in options.peer)]
-
-
-def our_system(
-    options: argparse.Namespace,
-    *,
-    line: bool = False,
-) -> System:
-    """edge-ocr in this interpreter, from this checkout.
-
-    Args:
-        options: The parsed command line.
-        line: Every image is one line of text, detection is left out.
-    """
-    ours = ["--pack", options.pack, "--profile", options.profile]
-    # -P: this folder must not come before the installed packages, its files have everyday names.
-    command = [sys.executable, "-P", str(WORKER), OURS, *_shared_arguments(options.cpus, line=line), *ours]
-    return System(OURS, command, OUR_PATH)
-
-
-def peer_system(peer: str, *, cpus: int, line: bool = False) -> System:
-    """A peer from its NAME=PYTHON on the command line.
-
-    Args:
-        peer: For example `rapid4-ov=/opt/peers4/bin/python`.
-        cpus: How many CPUs it may use.
-        line: Every image is one line of text, detection is left out.
-
-    Raises:
-        ConfigError: The name is unknown or the interpreter is missing.
-    """
-    name, _, python = peer.partition("=")
-    if name not in SYSTEMS:
-        raise ConfigError(f"--peer {peer}: unknown system {name!r}, known are {', '.join(SYSTEMS)}")
-    if not Path(python).is_file():
-        raise ConfigError(f"--peer {peer}: no interpreter at {python!r}; see benchmarks/README.md for how to make one")
-    # -I: nor must our PYTHONPATH reach into the peer's environment.
-    return System(name, [python, "-I", str(WORKER), name, *_shared_arguments(cpus, line=line)], NO_TELEMETRY)
-
-
 @contextmanager
 def running(systems: Sequence[System], warm_up: Path) -> Iterator[list[Worker]]:
     """Start the systems one after the other and let each read one image that is not counted."""
@@ -236,7 +174,7 @@ def read_in_turn(
     Args:
         workers: The running systems.
         image: Path of the image.
-        repeat: Rounds; the time of a system is the median over them, the lines are those of the last.
+        repeat: Rounds; the times of a system are medians over them, the lines are those of the last.
         pause_s: Wait before every call, for the idle threads of the system before to stop spinning.
 
     Returns:
@@ -248,29 +186,10 @@ def read_in_turn(
             time.sleep(pause_s)
             rounds[worker.name].append(worker.read(image))
     return {
-        name: ReadImage(reads[-1].lines, float(np.median([read.elapsed_ms for read in reads])))
+        name: replace(
+            reads[-1],
+            elapsed_ms=float(np.median([read.elapsed_ms for read in reads])),
+            cpu_ms=float(np.median([read.cpu_ms for read in reads])),
+        )
         for name, reads in rounds.items()
     }
-
-
-def python_module(module: str, *arguments: str) -> list[str]:
-    """Command that runs one of our modules in this interpreter; needs `OUR_PATH` in its environment."""
-    # -P: the current folder must not come before the installed packages, files there may have everyday names.
-    return [sys.executable, "-P", "-m", module, *arguments]
-
-
-def cpu_list(cpus: int) -> str:
-    """The first so many of the CPUs that this process may use, comma-separated.
-
-    Raises:
-        ConfigError: It may not use as many.
-    """
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cpus))
-    if not 1 <= cpus <= len(allowed):
-        raise ConfigError(f"--cpus {cpus}: this process may use 1 to {len(allowed)} CPUs")
-    return ",".join(str(cpu) for cpu in allowed[:cpus])
-
-
-def _shared_arguments(cpus: int, *, line: bool) -> list[str]:
-    """Arguments that are the same for every system of a run."""
-    return ["--cpus", cpu_list(cpus), *(["--line"] if line else [])]

@@ -92,3 +92,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         print("  ".join([first, *others]).rstrip())
+
+
+def print_markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under a header as a Markdown table, the first column to the left and numbers to the right."""
+    for row in (header, ["---", *["---:"] * (len(header) - 1)], *rows):
+        print(f"| {' | '.join(str(value) for value in row)} |")

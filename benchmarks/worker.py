@@ -5,10 +5,12 @@ nothing of ours; it runs on Python 3.10 and later. The conversation is JSON line
 
     worker: {"system", "versions": {...}, "settings": {...}}                    or {"error": "..."}, and it ends
     driver: {"image": "/path/x.jpg"}
-    worker: {"ms": 12.3, "lines": [{"text", "score", "quad": [[x, y] * 4]}]}    or {"error": "..."}
+    worker: {"ms": 12.3, "cpu_ms", "resident_mib", "lines": [{"text", "score", "quad": [[x, y] * 4]}]}
+                                                                                or {"error": "..."}
 
-The image is decoded before the clock starts, and the clock is around the call, the same for every system. Only the CPUs
-named in --cpus are used: the affinity is set before any library starts its threads.
+The image is decoded before the clock starts, and the clock is around the call, the same for every system; Tesseract, a
+program, decodes the file itself. Only the CPUs named in --cpus are used: the affinity is set before any library starts
+its threads.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pathlib
+import resource
+import subprocess
 import sys
 import time
 from importlib import import_module, metadata
@@ -26,7 +31,8 @@ if TYPE_CHECKING:
 
     Lines = list[tuple[str, float, Any]]
     """Text, score and (4, 2) quad of every line."""
-    Read = Callable[[Any], Lines]
+    Read = Callable[[Any, str], Lines]
+    """Of a decoded image, and the file that it came from."""
 
 PACKAGES = (
     "edge-ocr",
@@ -47,6 +53,7 @@ def main() -> None:
     parser.add_argument("system", choices=sorted(BUILDERS))
     parser.add_argument("--cpus", required=True, help="CPUs to use, comma-separated")
     parser.add_argument("--line", action="store_true", help="every image is one line of text: no detection")
+    parser.add_argument("--program", help="for tesseract: where it is")
     parser.add_argument("--pack", default="latin", help="model pack, for ours")
     parser.add_argument("--profile", default="auto", help="device profile, for ours")
     options = parser.parse_args()
@@ -75,16 +82,27 @@ def answer(read: Read, path: str) -> dict[str, Any]:
     image = cv2.imread(path)
     if image is None:
         return {"error": f"{path}: not an image"}
-    start = time.perf_counter()
+    start, start_cpu_s = time.perf_counter(), cpu_s()
     try:
-        lines = read(image)
+        lines = read(image, path)
     except Exception as error:
         return {"error": f"{path}: {type(error).__name__}: {error}"}
-    elapsed_ms = (time.perf_counter() - start) * 1000
+    elapsed_ms, cpu_ms = (time.perf_counter() - start) * 1000, (cpu_s() - start_cpu_s) * 1000
     found = [
         {"text": text, "score": float(score), "quad": np.asarray(quad, float).tolist()} for text, score, quad in lines
     ]
-    return {"ms": elapsed_ms, "lines": found}
+    return {"ms": elapsed_ms, "cpu_ms": cpu_ms, "resident_mib": resident_mib(), "lines": found}
+
+
+def cpu_s() -> float:
+    """User and system time of this process, and of those that it started and that ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def resident_mib() -> float:
+    """Memory of this process."""
+    with pathlib.Path("/proc/self/statm").open(encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
 def versions() -> dict[str, str]:
@@ -105,7 +123,7 @@ def build_ours(options: argparse.Namespace) -> tuple[Read, dict[str, Any]]:
     reader = Reader(pack=options.pack, profile=options.profile)
     reader.warm_up(() if options.line else reader.profile.detector.sizes)
 
-    def read(image: Any) -> Lines:
+    def read(image: Any, _path: str) -> Lines:
         found = [reader.read_line(image)] if options.line else reader.read(image).lines
         return [(line.text, line.score, line.quad) for line in found]
 
@@ -150,7 +168,7 @@ def _rapid_read(engine: Any, recognizer: str, options: argparse.Namespace) -> Re
 
     cv2.setNumThreads(options.threads)
 
-    def read(image: Any) -> Lines:
+    def read(image: Any, _path: str) -> Lines:
         if options.line:
             readings, _ = getattr(engine, recognizer)([image])
             return [(readings[0][0], readings[0][1], _outline(image))]
@@ -171,7 +189,7 @@ def _rapid6(options: argparse.Namespace, engine_type: str, threads_key: str) -> 
     engines = dict.fromkeys(("Det.engine_type", "Cls.engine_type", "Rec.engine_type"), rapidocr.EngineType[engine_type])
     engine = rapidocr.RapidOCR(params={**settings, **engines})
 
-    def read(image: Any) -> Lines:
+    def read(image: Any, _path: str) -> Lines:
         if options.line:
             result = engine(image, use_det=False, use_cls=False, use_rec=True)
             return [
@@ -182,6 +200,38 @@ def _rapid6(options: argparse.Namespace, engine_type: str, threads_key: str) -> 
         return [] if result.boxes is None else list(zip(result.txts, result.scores, result.boxes, strict=True))
 
     return read, {**settings, "engine": engine_type.lower()}
+
+
+def build_tesseract(options: argparse.Namespace) -> tuple[Read, dict[str, Any]]:
+    """Tesseract as a user calls it, once per image: start and decoding are in its time."""
+    mode = ["--psm", "7"] if options.line else []
+    environment = {**os.environ, "OMP_THREAD_LIMIT": str(options.threads)}
+    about = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True)
+
+    def read(_image: Any, path: str) -> Lines:
+        command = [options.program, path, "stdout", "-l", "eng", *mode, "tsv"]
+        done = subprocess.run(command, capture_output=True, env=environment, check=True)
+        return tesseract_lines(done.stdout.decode("utf-8", "replace"))
+
+    settings = {"OMP_THREAD_LIMIT": options.threads, "language": "eng", "options": mode}
+    return read, {"version": about.stdout.splitlines()[0], **settings}
+
+
+def tesseract_lines(tsv: str) -> Lines:
+    """Lines of Tesseract's table: a row with 12 columns a word, of which 2 to 5 say in which line it stands."""
+    by_line: dict[tuple[str, ...], list[list[str]]] = {}
+    for row in tsv.splitlines()[1:]:
+        columns = row.split("\t")
+        if len(columns) == 12 and columns[11].strip():
+            by_line.setdefault(tuple(columns[1:5]), []).append(columns)
+    lines: Lines = []
+    for words in by_line.values():
+        boxes = [[int(value) for value in columns[6:10]] for columns in words]
+        x0, y0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
+        x1, y1 = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
+        score = sum(float(columns[10]) for columns in words) / len(words) / 100
+        lines.append((" ".join(columns[11] for columns in words), score, [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+    return lines
 
 
 def _outline(image: Any) -> list[list[int]]:
@@ -196,6 +246,7 @@ BUILDERS = {
     "rapid4-ov": build_rapid4_ov,
     "rapid6-ort": build_rapid6_ort,
     "rapid6-ov": build_rapid6_ov,
+    "tesseract": build_tesseract,
 }
 
 if __name__ == "__main__":

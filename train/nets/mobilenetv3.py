@@ -8,13 +8,15 @@ Reference:
     Howard et al. 2019, tables 1 and 2; PP-OCR (Du et al. 2020) for the missing SE and the height-only strides.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from train.nets.layers import ConvBN, HardSigmoid, Pair, SqueezeExcite, init_kaiming_normal, scaled_width
 
 STEM_WIDTH = 16
+TAIL_WIDTH = 1280
+"""The last layer before the ImageNet classes; not scaled, and for small as for large in PaddleClas."""
 SE_SLOPE = 0.2
 """Of the hard sigmoid in squeeze-and-excite; LCNet has 1/6."""
 
@@ -32,15 +34,15 @@ _LARGE = (
     _Block(3, 16, 16, is_hardswish=False),
     _Block(3, 64, 24, stride=(2, 2), is_hardswish=False),
     _Block(3, 72, 24, is_hardswish=False),
-    _Block(5, 72, 40, stride=(2, 2), is_hardswish=False),
-    *[_Block(5, 120, 40, is_hardswish=False)] * 2,
+    _Block(5, 72, 40, stride=(2, 2), has_se=True, is_hardswish=False),
+    *[_Block(5, 120, 40, has_se=True, is_hardswish=False)] * 2,
     _Block(3, 240, 80, stride=(2, 2)),
     _Block(3, 200, 80),
     *[_Block(3, 184, 80)] * 2,
-    _Block(3, 480, 112),
-    _Block(3, 672, 112),
-    _Block(5, 672, 160, stride=(2, 2)),
-    *[_Block(5, 960, 160)] * 2,
+    _Block(3, 480, 112, has_se=True),
+    _Block(3, 672, 112, has_se=True),
+    _Block(5, 672, 160, stride=(2, 2), has_se=True),
+    *[_Block(5, 960, 160, has_se=True)] * 2,
 )
 _LARGE_STAGES = (slice(0, 3), slice(3, 6), slice(6, 12), slice(12, 15))
 """Blocks up to stride 4, 8, 16 and 32."""
@@ -58,6 +60,33 @@ _SMALL = (
 )
 
 
+class MobileNetV3(nn.Sequential):
+    """MobileNetV3 for image classification: (N, 3, H, W) to (N, n_classes) logits; H and W at least 32.
+
+    Args:
+        size: large or small.
+        scale: Factor on every width but the last one.
+        n_classes: Size of the output.
+    """
+
+    def __init__(self, size: Literal["large", "small"], scale: float = 1.0, n_classes: int = 1000) -> None:
+        super().__init__()
+        blocks, last = (_LARGE, 960) if size == "large" else (_SMALL, 576)
+        square = tuple(block._replace(stride=(block.stride[0], block.stride[0])) for block in blocks)
+        self.stem = _stem(scale)
+        self.blocks, channels = _stage(square, scaled_width(STEM_WIDTH, scale), scale)
+        self.last = ConvBN(channels, scaled_width(last, scale), 1, activation=nn.Hardswish())
+        self.tail = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(scaled_width(last, scale), TAIL_WIDTH, 1, bias=False),
+            nn.Hardswish(),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(TAIL_WIDTH, n_classes),
+        )
+        init_kaiming_normal(self)
+
+
 class DetectionMobileNetV3(nn.Module):
     """MobileNetV3-large without SE, tapped at strides 4, 8, 16 and 32.
 
@@ -72,7 +101,8 @@ class DetectionMobileNetV3(nn.Module):
         self.out_channels: list[int] = []
         channels = scaled_width(STEM_WIDTH, scale)
         for blocks in _LARGE_STAGES:
-            stage, channels = _stage(_LARGE[blocks], channels, scale)
+            without_se = tuple(block._replace(has_se=False) for block in _LARGE[blocks])
+            stage, channels = _stage(without_se, channels, scale)
             self.stages.append(stage)
             self.out_channels.append(channels)
         self.out_channels[-1] = scaled_width(960, scale)
