@@ -2,9 +2,11 @@
 
 from functools import lru_cache
 
+MAX_KEPT = 1024
+"""Pairs of unequal texts whose alignment is kept: 0.5 MiB for words, 2 MiB for lines of a hundred characters."""
 
-@lru_cache(maxsize=4096)
-def align(pivot: str, text: str) -> tuple[tuple[int, str], ...]:
+
+def align(pivot: str, text: str) -> tuple[str, ...]:
     """Align a text to a pivot with the fewest edits.
 
     Args:
@@ -12,27 +14,30 @@ def align(pivot: str, text: str) -> tuple[tuple[int, str], ...]:
         text: The text to align; may be empty, as may the pivot.
 
     Returns:
-        (slot, piece) for each slot in which the text says something, ascending; the pieces together are the text.
+        What the text says in each of the 2 len(pivot) + 1 slots, "" where it says nothing; together they are the text.
     """
     if pivot == text:
-        return tuple((2 * i + 1, character) for i, character in enumerate(text))
+        return (*(piece for character in text for piece in ("", character)), "")
+    return _align_others(pivot, text)
+
+
+@lru_cache(MAX_KEPT)
+def _align_others(pivot: str, text: str) -> tuple[str, ...]:
+    """Align two texts that differ."""
     costs = _costs(pivot, text)
-    pieces: list[tuple[int, str]] = []
+    pieces = [""] * (2 * len(pivot) + 1)
     i, j = len(pivot), len(text)
     while i or j:
         if i and j and costs[i][j] == costs[i - 1][j - 1] + (pivot[i - 1] != text[j - 1]):
             i, j = i - 1, j - 1
-            pieces.append((2 * i + 1, text[j]))
+            pieces[2 * i + 1] = text[j]
         elif j and costs[i][j] == costs[i][j - 1] + 1:
             j -= 1
             # Several characters in one gap are one piece: they are there together or not at all.
-            if pieces and pieces[-1][0] == 2 * i:
-                pieces[-1] = (2 * i, text[j] + pieces[-1][1])
-            else:
-                pieces.append((2 * i, text[j]))
+            pieces[2 * i] = text[j] + pieces[2 * i]
         else:
             i -= 1
-    return tuple(reversed(pieces))
+    return tuple(pieces)
 
 
 def _costs(a: str, b: str) -> list[list[int]]:

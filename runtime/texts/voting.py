@@ -291,9 +291,9 @@ class _Ballot:
 
 def _slots_of(pivot: str, text: str) -> list[tuple[str, int]]:
     """What a text says in each slot of the pivot, and where in the text that starts; "" where it says nothing."""
-    slots = [("", 0)] * (2 * len(pivot) + 1)
+    slots = []
     start = 0
-    for slot, piece in align(pivot, text):
-        slots[slot] = (piece, start)
+    for piece in align(pivot, text):
+        slots.append((piece, start))
         start += len(piece)
     return slots
