@@ -1,8 +1,9 @@
 """The reader: an image in, a page of lines out."""
 
+import copy
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -11,17 +12,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.batches import plan_batches
 from edge_ocr.cpu import host_cpu
 from edge_ocr.detection import LineFinder
 from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.errors import ConfigError, ImageError
-from edge_ocr.geometry import Quad, image_quad, quad_size
+from edge_ocr.geometry import Quad, image_quad
 from edge_ocr.images import MAX_PIXELS, load_image
+from edge_ocr.in_order import Inline, map_in_order
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import OrientationSpec, Pack, load_pack
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
-from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head, cut_line
+from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head, cut_line, line_width
 
 RETRY_BELOW = 0.75
 """A line with a lower score is looked at upside down too."""
@@ -50,16 +53,11 @@ class Reader:
         self._threads = usable if self.profile.threads == "auto" else min(self.profile.threads, usable)
         self._streams = self._threads if self.profile.streams == "auto" else min(self.profile.streams, self._threads)
         cv2.setNumThreads(self._threads)
-        engine = _make_engine(self.profile, self._threads)
+        self._engine = engine = _make_engine(self.profile, self._threads)
         manifest, choices = self.pack.manifest, self.profile.precision
         self._precisions: dict[str, str] = {}
         self._detector = self._load(engine, "detector", choices.detector, streams=1)
-        self._finder = LineFinder(
-            self._detector,
-            rule=manifest.detector.scale.reduced(self.profile.detector.scale),
-            thresholds=manifest.detector.thresholds,
-            sizes=self.profile.detector.sizes,
-        )
+        self._finder = self._make_finder(self._detector)
         widths = [width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width]
         self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
@@ -73,7 +71,7 @@ class Reader:
         if manifest.orientation and self.profile.orientation == "retry":
             network = self._load(engine, "orientation", choices.orientation, streams=self._streams)
             self._judge = _make_judge(network, manifest.orientation)
-        self._workers = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
+        self._workers: Executor = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
 
     def read(self, image: NDArray[np.uint8] | str | Path) -> Page:
         """Find and read all lines of text.
@@ -93,6 +91,31 @@ class Reader:
         timings_ms = {stage: detection.timings_ms[stage] + recognition.timings_ms[stage] for stage in STAGES}
         lines = tuple(line for line in recognition.lines if line.text)
         return Page(detection.width, detection.height, lines, timings_ms)
+
+    def read_many(
+        self, images: Iterable[NDArray[np.uint8] | str | Path | ImageError], *, find_lines: bool = True
+    ) -> Iterator[Page | ImageError]:
+        """Read many images in less time than one after the other; each takes longer than with `read`.
+
+        Every image is read by one thread, as many side by side as the profile has streams. Threads that share the work
+        of one image wait for each other at every step, and for what only one of them can do.
+
+        Args:
+            images: As for `read`; taken one by one, a few ahead. An error in the place of an image is handed on.
+            find_lines: False: every image is one line of text, as for `read_line`.
+
+        Returns:
+            For each image in order its page, or the error that kept it from being read.
+        """
+        read = self._page_reader().read if find_lines else self._read_line_page
+
+        def read_or_error(image: NDArray[np.uint8] | str | Path | ImageError) -> Page | ImageError:
+            try:
+                return image if isinstance(image, ImageError) else read(image)
+            except ImageError as error:
+                return error
+
+        return map_in_order(read_or_error, images, threads=self._streams, name="edge-ocr-page")
 
     def detect(self, image: NDArray[np.uint8] | str | Path) -> Detection:
         """Find the lines of text without reading them: the first half of `read`.
@@ -203,6 +226,29 @@ class Reader:
             )
         return engine.load(path, streams=streams, widths=widths)
 
+    def _read_line_page(self, image: NDArray[np.uint8] | str | Path) -> Page:
+        pixels = _as_pixels(image)
+        line = self.read_line(pixels)
+        return Page(pixels.shape[1], pixels.shape[0], (line,) if line.text else ())
+
+    def _make_finder(self, detector: CompiledNetwork) -> LineFinder:
+        spec = self.pack.manifest.detector
+        return LineFinder(
+            detector,
+            rule=spec.scale.reduced(self.profile.detector.scale),
+            thresholds=spec.thresholds,
+            sizes=self.profile.detector.sizes,
+        )
+
+    def _page_reader(self) -> "Reader":
+        """The same reader, a page in one thread from beginning to end, safe to use by as many threads as streams."""
+        reader = copy.copy(self)
+        reader._streams, reader._workers = 1, Inline()
+        if self._streams > 1:
+            choice = self.profile.precision.detector
+            reader._finder = self._make_finder(self._load(self._engine, "detector", choice, streams=self._streams))
+        return reader
+
     def _line(self, quad: Quad, reading: Reading) -> Line:
         """A reading at its place; without text if it says less than the pack's models can be trusted with."""
         spec, said = self.pack.manifest.recognizer, reading.text.replace(" ", "")
@@ -224,18 +270,21 @@ class Reader:
     ) -> tuple[list[NDArray[np.uint8]], list[TimedReading]]:
         """The crop and the reading of every quad. A line is cut by who reads it: no stream waits for the last crop."""
 
-        def cut_and_read(i: int) -> tuple[NDArray[np.uint8], float, TimedReading]:
+        def cut_and_read(task: list[int]) -> list[tuple[NDArray[np.uint8], float, TimedReading]]:
             start = time.perf_counter()
-            crop = self._cut(pixels, quads[i])
-            return crop, (time.perf_counter() - start) * 1e3, self._lines.read(crop, allowed[i])
+            crops = [self._cut(pixels, quads[i]) for i in task]
+            cut_ms = (time.perf_counter() - start) * 1e3 / len(task)
+            readings = self._lines.read_together(crops, allowed[task[0]])
+            return [(crop, cut_ms, timed) for crop, timed in zip(crops, readings, strict=True)]
 
         start = time.perf_counter()
-        # Widest first: no stream is left with a long line at the end.
-        order = sorted(range(len(quads)), key=lambda i: -_aspect(quads[i]))
-        results = self._workers.map(cut_and_read, order) if len(order) > 1 else map(cut_and_read, order)
-        done = dict(zip(order, results, strict=True))
+        spec = self.pack.manifest.recognizer
+        widths = [self._lines.padded_width(line_width(quad, spec.height, spec.width_scale)) for quad in quads]
+        tasks = plan_batches(widths, allowed, batch=self.profile.recognizer.batch, streams=self._streams)
+        results = self._workers.map(cut_and_read, tasks) if len(tasks) > 1 else map(cut_and_read, tasks)
+        done = {i: line for task, read in zip(tasks, results, strict=True) for i, line in zip(task, read, strict=True)}
         lines = [done[i] for i in range(len(quads))]
-        side_by_side = max(1, min(self._streams, len(quads)))
+        side_by_side = max(1, min(self._streams, len(tasks)))
         cut_ms = sum(ms for _, ms, _ in lines) / side_by_side
         clock.add("crop", cut_ms)
         clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)
@@ -270,11 +319,6 @@ class Reader:
             if _is_better(timed.reading, readings[i].reading, held=allowed[i] is not None):
                 quads[i], readings[i] = quad, timed
         return quads, readings
-
-
-def _aspect(quad: Quad) -> float:
-    width, height = quad_size(quad)
-    return width / max(height, 1.0)
 
 
 def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:

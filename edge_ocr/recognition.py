@@ -90,17 +90,41 @@ class LineReader:
             text, char_scores = text + gap + reading.text, (*char_scores, *[1.0] * len(gap), *reading.char_scores)
         return TimedReading(Reading(text, score, char_scores), infer_ms)
 
+    def padded_width(self, width: int) -> int:
+        """The static width that a crop of this width is padded to; the width itself where it is read in parts."""
+        return width if width > self._widths[-1] else self._widths[bisect_left(self._widths, width)]
+
+    def read_together(self, crops: Sequence[NDArray[np.uint8]], allowed: Allowed = None) -> list[TimedReading]:
+        """Read several lines in one request.
+
+        Args:
+            crops: (height, w, 3) uint8 each, one at least; several only of one `padded_width`, read in one part.
+            allowed: As for `read`.
+
+        Returns:
+            What `read` gives for each; the milliseconds are shared out evenly.
+        """
+        if len(crops) == 1:
+            return [self.read(crops[0], allowed)]
+        return self._read_parts(crops, None if allowed is None else self._class_bias(allowed))
+
     def warm_up(self) -> None:
         """Compile every static width, so that no later line waits for it."""
         for width in self._widths:
             self._read_part(np.full((self._height, width, 3), PAD, dtype=np.uint8))
 
     def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None = None) -> TimedReading:
-        padded = pad_crop(crop, self._widths)
+        return self._read_parts([crop], class_bias)[0]
+
+    def _read_parts(
+        self, crops: Sequence[NDArray[np.uint8]], class_bias: NDArray[np.float32] | None
+    ) -> list[TimedReading]:
+        padded = [pad_crop(crop, self._widths) for crop in crops]
+        together = padded[0] if len(padded) == 1 else np.concatenate(padded)
         start = time.perf_counter()
-        classes, scores = self._network.infer(padded, class_bias)
-        infer_ms = (time.perf_counter() - start) * 1e3
-        return TimedReading(decode_best_path(classes, scores, self._charset)[0], infer_ms)
+        classes, scores = self._network.infer(together, class_bias)
+        infer_ms = (time.perf_counter() - start) * 1e3 / len(crops)
+        return [TimedReading(reading, infer_ms) for reading in decode_best_path(classes, scores, self._charset)]
 
 
 def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:
@@ -115,9 +139,14 @@ def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: flo
     Returns:
         (height, w, 3) uint8; w is not yet a static width, and at most `MAX_CONTENT_PX`.
     """
+    return cut_crop(image, quad, height, line_width(quad, height, width_scale))
+
+
+def line_width(quad: Quad, height: int, width_scale: float = 1.0) -> int:
+    """Columns that `cut_line` gives a quad."""
     quad_width, quad_height = quad_size(quad)
     width = math.ceil(width_scale * height * quad_width / max(quad_height, 1.0))
-    return cut_crop(image, quad, height, min(max(width, MIN_CONTENT_PX), MAX_CONTENT_PX))
+    return min(max(width, MIN_CONTENT_PX), MAX_CONTENT_PX)
 
 
 def scale_line(image: NDArray[np.uint8], height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:

@@ -17,7 +17,8 @@ class CompiledNetwork(Protocol):
         """Run the network.
 
         Args:
-            input_NHWC: (1, H, W, 3) uint8 BGR, of few distinct shapes: each is prepared when first met and kept.
+            input_NHWC: (1, H, W, 3) uint8 BGR, of few distinct shapes: each is prepared when first met and kept. With
+                OpenVINO N may be above 1.
             class_bias: (C,) added to the probabilities that the network's arg-max chooses from; None adds nothing. Only
                 for networks with an arg-max.
 

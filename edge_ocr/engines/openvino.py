@@ -30,7 +30,7 @@ from openvino import opset13 as ops  # noqa: E402
 
 MAX_SHAPES = 32
 """Compiled shapes kept per network; the one unused for longest goes first."""
-ANY_WIDTH = -1
+ANY = -1
 ISA_WITHOUT_BF16 = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})
 """Values of oneDNN's `ONEDNN_MAX_CPU_ISA` under which it emulates BF16 (oneDNN, "CPU dispatcher control")."""
 IMAGE_INPUT, BIAS_INPUT = 0, 1
@@ -112,7 +112,7 @@ class OpenVinoNetwork:
     def infer(self, input_NHWC: NDArray[np.uint8], class_bias: NDArray[np.float32] | None = None) -> Arrays:
         """Run the network; see `CompiledNetwork.infer`."""
         n, height, width, channels = input_NHWC.shape
-        shape = (n, height, ANY_WIDTH if self._free_width else width, channels)
+        shape = (ANY, height, ANY, channels) if self._free_width else (n, height, width, channels)
         return self._for_shape(shape).infer(input_NHWC, class_bias)
 
     def describe(self) -> dict[str, Any]:

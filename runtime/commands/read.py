@@ -3,9 +3,13 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from itertools import chain, islice
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import chain, islice, tee
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_ocr import ImageError, Page
 from edge_ocr.images import LoadedImage, iter_images
@@ -40,32 +44,39 @@ def run(args: argparse.Namespace) -> int:
     reader = Reader(pack=args.pack, profile=args.profile)
     images = iter_images(args.images)
     first_two = list(islice(images, 2))
-    progress = _Progress(wanted=len(first_two) > 1 and sys.stderr.isatty() and not sys.stdout.isatty())
+    is_many = len(first_two) > 1
+    progress = _Progress(wanted=is_many and sys.stderr.isatty() and not sys.stdout.isatty())
     n_failed = 0
-    for item in chain(first_two, images):
-        try:
-            if isinstance(item, ImageError):
-                raise item
-            page = _read(reader, item, is_line=args.line)
-        except ImageError as error:
-            n_failed += 1
-            progress.clear()
-            sys.stderr.write(f"edge-ocr: {redact(' '.join(str(error).split()))}\n")
-        else:
-            rows = _json_rows(page, item.name) if args.json else _text_rows(page, item.name, titled=len(first_two) > 1)
-            sys.stdout.writelines(f"{row}\n" for row in rows)
-            sys.stdout.flush()
-        progress.step()
+    with closing(_read(reader, chain(first_two, images), is_line=args.line, is_many=is_many)) as pages:
+        for name, page in pages:
+            if isinstance(page, ImageError):
+                n_failed += 1
+                progress.clear()
+                sys.stderr.write(f"edge-ocr: {redact(' '.join(str(page).split()))}\n")
+            else:
+                rows = _json_rows(page, name) if args.json else _text_rows(page, name, titled=is_many)
+                sys.stdout.writelines(f"{row}\n" for row in rows)
+                sys.stdout.flush()
+            progress.step()
     progress.clear()
     return 1 if n_failed else 0
 
 
-def _read(reader: "Reader", image: LoadedImage, *, is_line: bool) -> Page:
-    if not is_line:
-        return reader.read(image.pixels)
-    line = reader.read_line(image.pixels)
-    height, width = image.pixels.shape[:2]
-    return Page(width, height, (line,) if line.text else ())
+def _read(
+    reader: "Reader", images: Iterator[LoadedImage | ImageError], *, is_line: bool, is_many: bool
+) -> Generator[tuple[str, Page | ImageError]]:
+    """Every image's name and its page, or the error that kept it from being read."""
+    images, named = tee(images)
+    pixels = (image if isinstance(image, ImageError) else image.pixels for image in images)
+    pages = reader.read_many(pixels, find_lines=not is_line) if is_many or is_line else _read_one(reader, pixels)
+    for image, page in zip(named, pages, strict=True):
+        yield (str(image) if isinstance(image, ImageError) else image.name), page
+
+
+def _read_one(reader: "Reader", images: Iterator[NDArray[np.uint8] | ImageError]) -> Iterator[Page | ImageError]:
+    """A single image is read as fast as can be, with all threads at work on it."""
+    for image in images:
+        yield image if isinstance(image, ImageError) else reader.read(image)
 
 
 def _text_rows(page: Page, name: str, *, titled: bool) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What there is to choose: one dimension after the other, each with the values that make sense on this host.
 
-The recogniser's batch is none: profiles read line by line, streams side by side (`RecognizerProfile.batch`).
+The recogniser's batch is none: it stays as the profile has it.
 """
 
 import hashlib

@@ -254,6 +254,38 @@ def test_what_is_no_image_is_refused_in_one_line(reader: Reader, image: Any, mes
         assert "\n" not in str(caught.value)
 
 
+def test_many_images_are_read_as_one_after_the_other(reader: Reader, dozen: list[Image], tmp_path: Path) -> None:
+    missing = tmp_path / "nothing.png"
+    pages = list(reader.read_many([*dozen, missing, dozen[0], ImageError("no image")]))
+    assert [as_data(page) for page in pages if isinstance(page, Page)] == [
+        as_data(reader.read(image)) for image in [*dozen, dozen[0]]
+    ]
+    errors = [i for i, page in enumerate(pages) if isinstance(page, ImageError)]
+    assert errors == [len(dozen), len(dozen) + 2]
+    assert str(missing) in str(pages[errors[0]])
+    assert str(pages[errors[1]]) == "no image"
+
+
+def test_many_single_lines_are_read_without_looking_for_them(reader: Reader) -> None:
+    images = [printed("TOTAL 14,90"), printed("please wait"), printed("Room 3.14")]
+    pages = [page for page in reader.read_many(images, find_lines=False) if isinstance(page, Page)]
+    assert [page.text for page in pages] == [reader.read_line(image).text for image in images]
+    assert [(page.width, page.height) for page in pages] == [(400, 80)] * 3
+
+
+def test_lines_read_together_say_what_they_say_alone(reader: Reader) -> None:
+    """16 words of one width: enough for batches of four on two streams."""
+    words = [f"{first}{second}7" for first in "ABEK" for second in "HMNR"]
+    image = np.concatenate([printed(word, height=64, width=160) for word in words])
+    rows = [np.array([[10, y], [150, y], [150, y + 64], [10, y + 64]], np.float32) for y in range(0, 1024, 64)]
+    together = reader.recognize(image, rows).lines
+    alone = [reader.recognize(image, [row]).lines[0] for row in rows]
+    assert [line.text for line in together] == words
+    for one, other in zip(together, alone, strict=True):
+        assert one.text == other.text
+        assert one.score == pytest.approx(other.score, abs=1e-3)
+
+
 def test_timings_have_every_stage_and_add_up(reader: Reader, notice: Image) -> None:
     timings_ms = reader.read(notice).timings_ms
     assert tuple(timings_ms) == STAGES

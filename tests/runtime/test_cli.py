@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -38,6 +38,19 @@ class FakeReader:
         line = self.read_line(image)
         lines = (line, Line("second", 0.5, line.quad)) if line.text else ()
         return Page(image.shape[1], image.shape[0], lines, {"total": 1.5})
+
+    def read_many(self, images: Iterable[Pixels | ImageError], *, find_lines: bool) -> Iterator[Page | ImageError]:
+        for image in images:
+            try:
+                if isinstance(image, ImageError):
+                    yield image
+                elif find_lines:
+                    yield self.read(image)
+                else:
+                    line = self.read_line(image)
+                    yield Page(image.shape[1], image.shape[0], (line,) if line.text else ())
+            except ImageError as error:
+                yield error
 
     def read_line(self, image: Pixels) -> Line:
         value = int(image.mean())

@@ -1,0 +1,48 @@
+"""Work on several things side by side, results in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Inline(Executor):
+    """Runs what it is given at once, in the calling thread."""
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """The finished call."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, name: str
+) -> Iterator[Result]:
+    """Apply a function to items, a thread each, as far ahead of the consumer as there are threads and one more.
+
+    Args:
+        function: What it raises is raised in its item's place, and is the end.
+        items: Taken in the calling thread, when there is room.
+        threads: That run side by side.
+        name: What their names begin with.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                while waiting and (len(waiting) > threads or waiting[0].done()):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            # Interrupted, or the consumer has enough: what was not begun is not begun any more.
+            for future in waiting:
+                future.cancel()
