@@ -95,6 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     finetuned.add_argument(
         "--base", default="latin", metavar="P", help="pack with everything else: name or folder (default: %(default)s)"
     )
+    finetuned.add_argument(
+        "--calibrate",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="SET",
+        help="labels of crops or pages that INT8 is calibrated with besides rendered lines; may be repeated",
+    )
     finetuned.add_argument("--name", help="the pack's name (default: that of its folder)")
     finetuned.add_argument("--no-int8", action="store_true", help="FP only")
     finetuned.set_defaults(run=_finetuned)
@@ -125,7 +133,7 @@ def _finetuned(args: argparse.Namespace) -> None:
     from optimize.build import Quantisation
     from optimize.finetuned import build_finetuned
 
-    judged = Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set))
+    judged = Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set), calibration_sets=tuple(args.calibrate))
     name, base = args.name or args.out.resolve().name, load_pack(args.base)
     build_finetuned(args.checkpoint, base, args.out, name=name, judged=judged, has_int8=not args.no_int8)
 

@@ -89,6 +89,8 @@ class Quantisation:
     """Folder of fonts for the rendered pictures; None for the system's."""
     crop_sets: tuple[Path, ...] = ()
     """Further labelled crop sets that the recogniser is judged on."""
+    calibration_sets: tuple[Path, ...] = ()
+    """Crop sets that the recogniser is calibrated with, besides rendered lines."""
 
 
 def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation | None) -> Manifest:
@@ -121,7 +123,7 @@ def build_pack(ingredients: Ingredients, out: Path, quantisation: Quantisation |
 def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | None) -> Manifest:
     ingredients.charset.to_file(folder / "charset.txt")
     form = ingredients.form
-    rendered = _Rendered(quantisation.fonts, ingredients.charset) if quantisation else None
+    rendered = _Rendered(quantisation, ingredients.charset) if quantisation else None
     specs: dict[str, Network] = {}
     for network, make, spec in (
         ("detector", ingredients.detector, ingredients.detector_spec),
@@ -175,8 +177,9 @@ def _take(pack: Path, spec: Network, folder: Path) -> None:
 class _Rendered:
     """Rendered pictures, drawn when first needed."""
 
-    def __init__(self, fonts: Path | None, charset: Charset) -> None:
-        self.fonts = fonts
+    def __init__(self, quantisation: Quantisation, charset: Charset) -> None:
+        self.fonts = quantisation.fonts
+        self.calibration_sets = quantisation.calibration_sets
         self.charset = frozenset(charset)
 
     @cached_property
@@ -207,7 +210,8 @@ class _Rendered:
         if isinstance(spec, DetectorSpec):
             return quantize.detector_inputs(self.calibration_pages, spec.scale)
         if isinstance(spec, RecognizerSpec):
-            return quantize.recognizer_inputs(self.calibration_lines, spec.height, spec.width_scale)
+            own = [crop for path in self.calibration_sets for crop in load_crops(path).crops]
+            return quantize.recognizer_inputs([*self.calibration_lines, *own], spec.height, spec.width_scale)
         assert isinstance(spec, OrientationSpec)
         return quantize.orientation_inputs(self.calibration_lines, spec.height, spec.width)
 

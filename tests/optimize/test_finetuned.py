@@ -69,7 +69,16 @@ def test_the_command_replaces_the_recogniser_and_tells_what_has_changed(
 ) -> None:
     for module in (build, finetuned):
         monkeypatch.setattr(module, "N_LINES", 3)
-    options = ["--base", str(base), "--fonts", str(font_folder), "--gate-set", str(gate_set)]
+    options = [
+        "--base",
+        str(base),
+        "--fonts",
+        str(font_folder),
+        "--gate-set",
+        str(gate_set),
+        "--calibrate",
+        str(gate_set),
+    ]
     assert main(["finetuned", str(make_checkpoint()), "--out", str(tmp_path / "own"), *options]) == 0
     made, old = load_pack(tmp_path / "own"), load_pack(base)
     assert (made.name, list(made.charset)) == ("own", list(CHARACTERS))
