@@ -97,20 +97,41 @@ class DetectorSpec(Network):
     thresholds: DetectorThresholds = DetectorThresholds()
 
 
+WidthScale = Annotated[float, Field(gt=0, le=2)]
+"""Columns of a crop beside those that would keep its aspect."""
+
+
+class SecondLook(_Strict):
+    """How a doubtful line is read once more, at another height; what scores higher is kept."""
+
+    at_least: float = 0.0
+    """Readings that score less are of no text that a second look would find."""
+    below: float
+    """Readings that score this or more stand."""
+    height: int
+    width_scale: WidthScale = 1.0
+
+
 class RecognizerSpec(Network):
     """The recogniser: (N, height, W, 3) uint8 BGR in, per time step the best class and its probability out."""
 
     height: int = 48
     min_width: int = 0
     """Narrower crops are padded to this: networks trained on 320 columns read short words better so, but slower."""
-    width_scale: Annotated[float, Field(gt=0, le=2)] = 1.0
+    width_scale: WidthScale = 1.0
     """Crops are made this much wider than their aspect says; below 1 they are squeezed, which saves time."""
+    second_look: SecondLook | None = None
     stride: int = 8
     """Input columns per time step."""
     min_score: float = 0.7
     """Readings below this are left out of a page."""
     min_score_short: float = 0.0
     """The same for readings of one or two characters, if higher: a corner or a bolt is soon taken for a letter."""
+
+    @property
+    def tallest(self) -> int:
+        """Rows of the largest crop that is made of a line."""
+        return max(self.height, self.second_look.height if self.second_look else 0)
 
 
 class OrientationSpec(Network):

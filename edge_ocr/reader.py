@@ -20,11 +20,12 @@ from edge_ocr.errors import ConfigError, ImageError
 from edge_ocr.geometry import Quad, image_quad
 from edge_ocr.images import MAX_PIXELS, load_image
 from edge_ocr.in_order import Inline, map_in_order
+from edge_ocr.mrz import prove_documents
 from edge_ocr.orientation import OrientationJudge
-from edge_ocr.pack import OrientationSpec, Pack, load_pack
+from edge_ocr.pack import OrientationSpec, Pack, RecognizerSpec, SecondLook, load_pack
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
-from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head, cut_line, line_width
+from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head
 
 RETRY_BELOW = 0.75
 """A line with a lower score is looked at upside down too."""
@@ -61,12 +62,9 @@ class Reader:
         widths = [width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width]
         self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
-        self._lines = LineReader(
-            self._recognizer,
-            height=manifest.recognizer.height,
-            widths=widths,
-            charset=self.pack.charset,
-        )
+        self._lines = self._line_reader(manifest.recognizer, widths, batch=self.profile.recognizer.batch)
+        self._second_look = manifest.recognizer.second_look
+        self._lines_again = self._line_reader(self._second_look, _thinned(widths)) if self._second_look else None
         self._judge: OrientationJudge | None = None
         if manifest.orientation and self.profile.orientation == "retry":
             network = self._load(engine, "orientation", choices.orientation, streams=self._streams)
@@ -74,7 +72,7 @@ class Reader:
         self._workers: Executor = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
 
     def read(self, image: NDArray[np.uint8] | str | Path) -> Page:
-        """Find and read all lines of text.
+        """Find and read all lines of text; those of travel documents as their check digits prove them.
 
         Args:
             image: (H, W, 3) uint8 BGR of any size up to 100 megapixels, or the path of an image file.
@@ -89,7 +87,7 @@ class Reader:
         detection = self.detect(pixels)
         recognition = self.recognize(pixels, detection.quads)
         timings_ms = {stage: detection.timings_ms[stage] + recognition.timings_ms[stage] for stage in STAGES}
-        lines = tuple(line for line in recognition.lines if line.text)
+        lines = tuple(prove_documents([line for line in recognition.lines if line.text]))
         return Page(detection.width, detection.height, lines, timings_ms)
 
     def read_many(
@@ -159,7 +157,7 @@ class Reader:
         allowed = [None] * len(quads) if allowed is None else allowed
         clock = _StageClock()
         with clock.stage("total"):
-            crops, readings = self._cut_and_read(pixels, quads, allowed, clock)
+            crops, readings = self._read_quads(pixels, quads, allowed, clock)
             with clock.stage("orient"):
                 turned, readings = self._look_again(pixels, list(quads), allowed, crops, readings, clock)
         lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
@@ -179,8 +177,8 @@ class Reader:
         """
         pixels = _as_pixels(image)
         quad = image_quad(pixels)
-        reading = self._lines.read(self._cut(pixels, quad)).reading
-        return Line(reading.text, reading.score, quad)
+        _, [timed] = self._read_quads(pixels, [quad], [None], _StageClock())
+        return Line(timed.reading.text, timed.reading.score, quad)
 
     def warm_up(self, sizes_hw: Sequence[tuple[int, int]] = ()) -> None:
         """Compile what images will need, so that the first ones are not slow.
@@ -189,6 +187,8 @@ class Reader:
             sizes_hw: (height, width) of images to come; the recogniser's widths are always compiled.
         """
         self._lines.warm_up()
+        if self._lines_again:
+            self._lines_again.warm_up()
         if self._judge:
             self._judge.is_upside_down(np.zeros((1, 1, 3), dtype=np.uint8))
         for height, width in sizes_hw:
@@ -257,12 +257,35 @@ class Reader:
             return Line("", 0.0, quad)
         return Line(reading.text, reading.score, quad, reading.char_scores)
 
-    def _cut(self, pixels: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
-        spec = self.pack.manifest.recognizer
-        return cut_line(pixels, quad, spec.height, spec.width_scale)
+    def _line_reader(self, look: RecognizerSpec | SecondLook, widths: Sequence[int], *, batch: int = 1) -> LineReader:
+        return LineReader(
+            self._recognizer,
+            height=look.height,
+            width_scale=look.width_scale,
+            widths=widths,
+            batch=batch,
+            charset=self.pack.charset,
+        )
+
+    def _read_quads(
+        self, pixels: NDArray[np.uint8], quads: Sequence[Quad], allowed: Sequence[Allowed], clock: "_StageClock"
+    ) -> tuple[list[NDArray[np.uint8]], list[TimedReading]]:
+        """The crops of lines, and their readings: of those that a second look reads surer, the second."""
+        crops, readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
+        look = self._second_look
+        if look is None or self._lines_again is None:
+            return crops, readings
+        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
+        there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
+        _, again = self._cut_and_read(self._lines_again, pixels, there, held, clock)
+        for i, timed in zip(doubtful, again, strict=True):
+            if timed.reading.score > readings[i].reading.score:
+                readings[i] = timed
+        return crops, readings
 
     def _cut_and_read(
         self,
+        lines: LineReader,
         pixels: NDArray[np.uint8],
         quads: Sequence[Quad],
         allowed: Sequence[Allowed],
@@ -272,24 +295,23 @@ class Reader:
 
         def cut_and_read(task: list[int]) -> list[tuple[NDArray[np.uint8], float, TimedReading]]:
             start = time.perf_counter()
-            crops = [self._cut(pixels, quads[i]) for i in task]
+            crops = [lines.cut(pixels, quads[i]) for i in task]
             cut_ms = (time.perf_counter() - start) * 1e3 / len(task)
-            readings = self._lines.read_together(crops, allowed[task[0]])
+            readings = lines.read_together(crops, allowed[task[0]])
             return [(crop, cut_ms, timed) for crop, timed in zip(crops, readings, strict=True)]
 
         start = time.perf_counter()
-        spec = self.pack.manifest.recognizer
-        widths = [self._lines.padded_width(line_width(quad, spec.height, spec.width_scale)) for quad in quads]
-        tasks = plan_batches(widths, allowed, batch=self.profile.recognizer.batch, streams=self._streams)
+        widths = [lines.padded_width(quad) for quad in quads]
+        tasks = plan_batches(widths, allowed, batch=lines.batch, streams=self._streams)
         results = self._workers.map(cut_and_read, tasks) if len(tasks) > 1 else map(cut_and_read, tasks)
-        done = {i: line for task, read in zip(tasks, results, strict=True) for i, line in zip(task, read, strict=True)}
-        lines = [done[i] for i in range(len(quads))]
+        done = {i: line for task, some in zip(tasks, results, strict=True) for i, line in zip(task, some, strict=True)}
+        read = [done[i] for i in range(len(quads))]
         side_by_side = max(1, min(self._streams, len(tasks)))
-        cut_ms = sum(ms for _, ms, _ in lines) / side_by_side
+        cut_ms = sum(ms for _, ms, _ in read) / side_by_side
         clock.add("crop", cut_ms)
         clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)
-        clock.add("infer", sum(timed.infer_ms for _, _, timed in lines) / side_by_side)
-        return [crop for crop, _, _ in lines], [timed for _, _, timed in lines]
+        clock.add("infer", sum(timed.infer_ms for _, _, timed in read) / side_by_side)
+        return [crop for crop, _, _ in read], [timed for _, _, timed in read]
 
     def _look_again(
         self,
@@ -312,7 +334,7 @@ class Reader:
         judged = self._workers.map(self._judge.is_upside_down, [crops[i] for i in doubtful])
         turned = {i: quads[i][[2, 3, 0, 1]] for i, is_turned in zip(doubtful, judged, strict=True) if is_turned}
         second = _StageClock()  # all of its time is in `orient`
-        _, again = self._cut_and_read(pixels, list(turned.values()), [allowed[i] for i in turned], second)
+        _, again = self._read_quads(pixels, list(turned.values()), [allowed[i] for i in turned], second)
         clock.add("infer", second.timings_ms["infer"])
         quads, readings = list(quads), list(readings)
         for (i, quad), timed in zip(turned.items(), again, strict=True):
@@ -326,6 +348,11 @@ def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:
     if not held:
         return turned.score > upright.score
     return turned.score * len(turned.text) > upright.score * len(upright.text)
+
+
+def _thinned(widths: Sequence[int]) -> list[int]:
+    """Every fourth width, the largest among them: each that is used costs memory, and few lines come here."""
+    return list(widths[::-1][::4][::-1])
 
 
 class _StageClock:

@@ -44,20 +44,37 @@ class TimedReading:
 class LineReader:
     """Reads crops with one recogniser. Safe to share between threads."""
 
-    def __init__(self, network: CompiledNetwork, *, height: int, widths: Sequence[int], charset: Charset) -> None:
+    def __init__(
+        self,
+        network: CompiledNetwork,
+        *,
+        height: int,
+        width_scale: float = 1.0,
+        widths: Sequence[int],
+        batch: int = 1,
+        charset: Charset,
+    ) -> None:
         """Keep what reading needs.
 
         Args:
             network: Takes (1, height, width, 3) uint8, gives classes and scores, (1, T) each.
             height: Rows of a crop.
+            width_scale: Columns of a crop beside those that would keep its aspect.
             widths: Static widths, ascending.
+            batch: Lines that `read_together` should get, where there are many.
             charset: The characters of its classes.
         """
+        self.batch = batch
         self._network = network
         self._height = height
+        self._width_scale = width_scale
         self._widths = list(widths)
         self._charset = charset
         self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
+
+    def cut(self, image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
+        """Cut a line out of an image (H, W, 3) uint8, as `read` takes it; see `cut_line`."""
+        return cut_line(image, quad, self._height, self._width_scale)
 
     def read(self, crop: NDArray[np.uint8], allowed: Allowed = None) -> TimedReading:
         """Read one line.
@@ -90,8 +107,9 @@ class LineReader:
             text, char_scores = text + gap + reading.text, (*char_scores, *[1.0] * len(gap), *reading.char_scores)
         return TimedReading(Reading(text, score, char_scores), infer_ms)
 
-    def padded_width(self, width: int) -> int:
-        """The static width that a crop of this width is padded to; the width itself where it is read in parts."""
+    def padded_width(self, quad: Quad) -> int:
+        """The static width that the crop of a quad is padded to; its own width where it is read in parts."""
+        width = line_width(quad, self._height, self._width_scale)
         return width if width > self._widths[-1] else self._widths[bisect_left(self._widths, width)]
 
     def read_together(self, crops: Sequence[NDArray[np.uint8]], allowed: Allowed = None) -> list[TimedReading]:

@@ -13,12 +13,12 @@ from edge_ocr.detection import LineFinder
 from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
-from edge_ocr.geometry import Quad, quad_size
+from edge_ocr.geometry import Quad, image_quad, quad_size
 from edge_ocr.images import load_image
 from edge_ocr.metrics import detection_hmean, word_accuracy
 from edge_ocr.orientation import OrientationJudge
-from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec
-from edge_ocr.recognition import LineReader, scale_line
+from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec, SecondLook
+from edge_ocr.recognition import LineReader
 from train.datasets.formats import read_labels
 from train.datasets.labelled import LabelledLine, lines_of_pages
 
@@ -56,11 +56,11 @@ def load_crops(path: Path) -> CropSet:
     return CropSet(labelled.name, [(_picture(line), line.text) for line in lines])
 
 
-def recognizer_accuracy(xml: Path, spec: RecognizerSpec, charset: Charset, crops: Iterable[Crop]) -> float:
+def recognizer_accuracy(xml: Path, look: RecognizerSpec | SecondLook, charset: Charset, crops: Iterable[Crop]) -> float:
     """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
-    lines = line_reader(open_engine(xml).load(xml, streams=1, widths=WIDTHS), spec, charset)
-    scaled = ((scale_line(image, spec.height, spec.width_scale), text) for image, text in crops)
-    return word_accuracy((lines.read(line).reading.text, text) for line, text in scaled)
+    lines = line_reader(open_engine(xml).load(xml, streams=1, widths=WIDTHS), look, charset)
+    cut = ((lines.cut(image, image_quad(image)), text) for image, text in crops)
+    return word_accuracy((lines.read(line).reading.text, text) for line, text in cut)
 
 
 def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:
@@ -77,10 +77,11 @@ def orientation_accuracy(xml: Path, spec: OrientationSpec, crops: Sequence[Crop]
     return float(np.mean([said == true for said, true in judged]))
 
 
-def line_reader(network: CompiledNetwork, spec: RecognizerSpec, charset: Charset) -> LineReader:
+def line_reader(network: CompiledNetwork, look: RecognizerSpec | SecondLook, charset: Charset) -> LineReader:
     """What reads crops with a recogniser, loaded for `WIDTHS`."""
-    widths = [width for width in WIDTHS if width >= spec.min_width]
-    return LineReader(network, height=spec.height, widths=widths, charset=charset)
+    least = look.min_width if isinstance(look, RecognizerSpec) else 0
+    widths = [width for width in WIDTHS if width >= least]
+    return LineReader(network, height=look.height, width_scale=look.width_scale, widths=widths, charset=charset)
 
 
 def line_finder(network: CompiledNetwork, spec: DetectorSpec) -> LineFinder:

@@ -89,8 +89,8 @@ def _check_fit(checkpoint: Path, released: Released, base: Pack) -> None:
     if not spec.files.fp.endswith(IR.suffix):
         raise ModelError(f"{base.folder}: a pack for GPUs; give one for CPUs, whose networks are {IR.suffix} files")
     takes = (released.details["height"], released.details["stride"])
-    if takes != (spec.height, spec.stride):
+    if takes != (spec.tallest, spec.stride):
         raise ModelError(
             f"{checkpoint}: takes lines of height {takes[0]} with a step per {takes[1]} columns, {base.name} of"
-            f" {spec.height} and {spec.stride}; train a network that fits it (`model.network` in the recipe)"
+            f" {spec.tallest} and {spec.stride}; train a network that fits it (`model.network` in the recipe)"
         )

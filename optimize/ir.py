@@ -27,6 +27,7 @@ INPUT_SHAPES = {
     "orientation": (-1, 3, 48, 192),
 }
 """NCHW, -1 where the device fixes the size."""
+HEIGHT_AXIS = 2
 MIN_HALVED = 5000
 """Numbers from which a constant is worth a conversion."""
 WEIGHED = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
@@ -35,15 +36,17 @@ OUTPUT_RANKS = {"detector": 4, "recognizer": 3, "orientation": 2}
 
 
 def from_torch(module: torch.nn.Module, network: str) -> ov.Model:
-    """Trace a module in eval mode into a model with the network's free shapes.
+    """Trace a module in eval mode into a model with the network's free shapes; a recogniser's height is free too.
 
     `torch.export` would unroll a BiLSTM over time and freeze its width; tracing does not.
     """
-    shape = INPUT_SHAPES[network]
+    shape = list(INPUT_SHAPES[network])
     example = torch.rand([2 if side == -1 and i == 0 else 64 if side == -1 else side for i, side in enumerate(shape)])
+    if network == "recognizer":
+        shape[HEIGHT_AXIS] = -1
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing is deprecated in torch 2.13 and still the way that works
-        return ov.convert_model(module.eval(), example_input=example, input=[ov.PartialShape(list(shape))])
+        return ov.convert_model(module.eval(), example_input=example, input=[ov.PartialShape(shape)])
 
 
 def from_onnx(path: Path, network: str) -> ov.Model:
@@ -83,7 +86,7 @@ def fold_detector(model: ov.Model, normalization: Normalization) -> ov.Model:
 
 
 def fold_recognizer(model: ov.Model, normalization: Normalization) -> ov.Model:
-    """Make a recogniser take (N, 48, W, 3) uint8 BGR and give classes (N, T) int32 and their scores (N, T) float32."""
+    """Make a recogniser take (N, H, W, 3) uint8 BGR and give classes (N, T) int32 and their scores (N, T) float32."""
     _fold_input(model, normalization)
     best = ops.topk(_cut_result(model), np.int64(1), axis=-1, mode="max", sort="none", index_element_type="i32")
     last = np.array([2], dtype=np.int64)
@@ -149,9 +152,13 @@ def save_fp16(model: ov.Model, path: Path) -> None:
     halved = model.clone()
     _halve_weights(halved)
     # NNCF's names of constants are a tenth of an INT8 file; layers keep theirs, by which profiles tell them.
+    ends = {end.get_tensor().get_any_name() for end in (*halved.inputs, *halved.outputs)}
     for number, node in enumerate(halved.get_ordered_ops()):
         if node.get_type_name() == "Constant":
             node.set_friendly_name(f"c{number}")
+        for output in node.outputs():
+            if not output.get_names() & ends:
+                output.get_tensor().set_names(set())
     ov.save_model(halved, path, compress_to_fp16=True)
     path.write_text(re.sub(r">\s+<", "><", path.read_text(encoding="utf-8")), encoding="utf-8")
 

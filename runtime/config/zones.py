@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import regex
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from edge_ocr.mrz import CHARACTERS as MRZ_CHARACTERS
+from edge_ocr.mrz import Format
 from runtime.config.base import Config
-from runtime.rules.mrz import CHARACTERS as MRZ_CHARACTERS
-from runtime.rules.mrz import Format
 from runtime.rules.redaction import Redaction
 
 MAX_TEXT = 256

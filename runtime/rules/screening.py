@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edge_ocr.mrz import proven_lines
 from runtime.rules.filters import Cause, TextFilter, Verdict
-from runtime.rules.mrz import proven_lines
 from runtime.rules.redaction import Redactor
 from runtime.rules.zones import OUTSIDE, Image, Zones
 from runtime.texts.tracking import TrackEvent

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from edge_ocr.errors import ConfigError, ImageError, ModelError
 from edge_ocr.geometry import quad_size
 from edge_ocr.page import STAGES, Line, Page, Reading
 from edge_ocr.reader import Reader
+from edge_ocr.recognition import Allowed, TimedReading
 from tests.edge_ocr.fakes import drawn, tiny_profile
 
 Image = NDArray[np.uint8]
@@ -122,6 +124,42 @@ def test_a_line_of_other_characters_than_it_may_hold_says_nothing(reader: Reader
 def test_short_texts_need_a_higher_score(reader: Reader, text: str, score: float, said: str) -> None:
     quad = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], dtype=np.float32)
     assert reader._line(quad, Reading(text, score)).text == said
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "looks", "said"),
+    [
+        pytest.param(0.95, 0.99, 1, "first", id="sure"),
+        pytest.param(0.80, 0.85, 2, "second", id="doubtful, then surer"),
+        pytest.param(0.80, 0.79, 2, "first", id="doubtful, then no surer"),
+        pytest.param(0.30, 0.99, 1, "first", id="no text at all"),
+    ],
+)
+def test_a_doubtful_line_gets_a_second_look(
+    reader: Reader,
+    notice: Image,
+    monkeypatch: pytest.MonkeyPatch,
+    first: float,
+    second: float,
+    looks: int,
+    said: str,
+) -> None:
+    heights = []
+
+    def read(text: str, score: float) -> Callable[..., TimedReading]:
+        def stub(crop: Image, allowed: Allowed = None) -> TimedReading:
+            heights.append(crop.shape[0])
+            return TimedReading(Reading(text, score), 0.0)
+
+        return stub
+
+    spec = reader.pack.manifest.recognizer
+    assert spec.second_look is not None
+    assert reader._lines_again is not None
+    monkeypatch.setattr(reader._lines, "read", read("first", first))
+    monkeypatch.setattr(reader._lines_again, "read", read("second", second))
+    assert reader.read_line(notice).text == said
+    assert heights == [spec.height, spec.second_look.height][:looks]
 
 
 def test_every_character_has_its_confidence(reader: Reader, notice: Image) -> None:

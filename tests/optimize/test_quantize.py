@@ -19,6 +19,7 @@ from optimize.quantize import (
     recognizer_inputs,
 )
 from tests.optimize.toys import SKEWED, ToyDetector, ToyRecognizer, noise
+from train.nets.ppocrv6 import V6Stem
 
 
 def weights_in_integers(model: ov.Model, kind: str) -> list[bool]:
@@ -53,6 +54,14 @@ def test_the_ends_are_kept_in_float_where_the_recipe_says_so(float_ends: bool, i
     folded = fold_detector(from_torch(detector, "detector"), SKEWED)
     quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_ends=float_ends), [noise(1, 32, 64, 3)])
     assert weights_in_integers(quantised, "Convolution") == in_integers
+
+
+@pytest.mark.parametrize("float_merges", [True, False])
+def test_a_stem_that_merges_two_ways_is_kept_in_float_where_the_recipe_says_so(*, float_merges: bool) -> None:
+    network = nn.Sequential(V6Stem(8), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Conv2d(8, 1, 1), nn.Sigmoid())
+    folded = fold_detector(from_torch(network, "detector"), SKEWED)
+    quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_merges=float_merges), [noise(1, 32, 64, 3)])
+    assert weights_in_integers(quantised, "Convolution") == [not float_merges] * 5 + [True]
 
 
 def test_lstms_are_kept_in_float() -> None:

@@ -69,7 +69,7 @@ class PackReader:
         from edge_ocr.reader import Reader
 
         self.reader = Reader(pack, profile)
-        self.line_height = self.reader.pack.manifest.recognizer.height
+        self.line_height = self.reader.pack.manifest.recognizer.tallest
         self.name = f"pack {self.reader.pack.name} ({self.reader.profile.name})"
 
     def read_page(self, image: NDArray[np.uint8]) -> Sequence[Line]:

@@ -129,11 +129,12 @@ class V6Backbone(nn.Module):
                 has_se = i % 2 == 0 and i < stage.n_blocks - 1
                 blocks.append(V6Block(channels, channels, hidden=hidden[len(blocks)], has_se=has_se))
         self.blocks = nn.Sequential(*blocks)
-        self.pool = nn.AvgPool2d((3, 2))
+        self.halve_width = nn.AvgPool2d((1, 2))
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
-        """(N, 3, 48, W) normalised lines to (N, C, 1, W/8)."""
-        feat_NC1T: Tensor = self.pool(self.blocks(self.stem(image_NCHW)))
+        """(N, 3, H, W) normalised lines to (N, C, 1, W/8); published for an H of 48, and fit for less."""
+        feat_NCHW = self.blocks(self.stem(image_NCHW))
+        feat_NC1T: Tensor = self.halve_width(feat_NCHW.mean(dim=2, keepdim=True))
         return feat_NC1T
 
 

@@ -14,7 +14,7 @@ from runtime.rules.redaction import Redactor
 from runtime.rules.screening import REFUSED_AFTER_S, Screen
 from runtime.rules.zones import Zones
 from runtime.texts.tracking import TrackEvent
-from tests.runtime.rules.test_mrz import TD1
+from tests.edge_ocr.test_mrz import TD1
 
 LEFT, RIGHT = 50, 150
 """Where the middle of the zone `left`, 100 px wide, and that of no zone is."""

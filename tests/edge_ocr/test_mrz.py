@@ -2,9 +2,11 @@
 
 import string
 
+import numpy as np
 import pytest
 
-from runtime.rules.mrz import FILLER, Format, check_digit, proven_lines
+from edge_ocr.mrz import FILLER, Format, check_digit, prove_documents, proven_lines
+from edge_ocr.page import Line
 
 NAMES = "UTOERIKSSON<<ANNA<MARIA"
 TD3 = [f"P<{NAMES}".ljust(44, FILLER), "L898902C36UTO7408122F1204159ZE184226B<<<<<10"]
@@ -113,3 +115,22 @@ def test_what_is_no_machine_readable_zone_is_not_proven(line: str) -> None:
 
 def test_no_lines_prove_nothing() -> None:
     assert proven_lines([], ALL) == {}
+
+
+def line(text: str) -> Line:
+    return Line(text, 0.9, np.zeros((4, 2), dtype=np.float32), (0.9,) * len(text))
+
+
+def test_a_page_with_a_document_is_read_as_its_check_digits_prove_it() -> None:
+    misread = ["P<UT0ERIKSS0N<<ANNA<MARIA" + FILLER * 12, "visible until 2031", TD3[1].replace("UTO", "UT0"), "Z0NE 4"]
+    page = [line(text) for text in misread]
+    lines = prove_documents(page)
+    assert [each.text for each in lines] == [TD3[0], "visible until 2031", TD3[1], "Z0NE 4"]
+    assert [len(each.char_scores) for each in lines] == [0, 18, 44, 6]
+    assert all(each.quad is was.quad and each.score == was.score for each, was in zip(lines, page, strict=True))
+
+
+def test_a_page_whose_check_digits_do_not_hold_stays_as_it_was_read() -> None:
+    page = [line(TD3[0].replace("O", "0")), line(TD3[1].replace("<10", "<11"))]
+    assert [each.text for each in prove_documents(page)] == [each.text for each in page]
+    assert prove_documents([]) == []

@@ -12,9 +12,11 @@ Reference:
 import re
 import string
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Literal
+
+from edge_ocr.page import Line
 
 Format = Literal["td1", "td2", "td3", "mrva", "mrvb"]
 
@@ -26,6 +28,8 @@ LETTER_FOR = str.maketrans("01245678", "OIZASGTB")
 MAX_MISCOUNT, MAX_MISCOUNT_WITH_NAMES = 6, 14
 """Fillers that a reader may have lost or added in a line with check digits. Two formats differ by 8: more may be
 missing only where the line of names says which format it is."""
+LEAST_CHARACTERS = 16
+"""Of a line that may belong to a document: the shortest format's, less what a line of names may lack."""
 
 Span = tuple[int, int]
 """First and past-the-last position, from 0."""
@@ -98,6 +102,24 @@ _LAYOUTS: dict[Format, _Layout] = {
 def check_digit(text: str) -> str:
     """The check digit of a text: weights 7, 3, 1; letters count from A = 10, the filler 0 (part 3, section 4.9)."""
     return str(sum(_value(c) * weight for c, weight in zip(text, cycle((7, 3, 1)), strict=False)) % 10)
+
+
+def prove_documents(lines: Sequence[Line]) -> list[Line]:
+    """The lines of a page, those of travel documents whose check digits hold as these prove them.
+
+    Args:
+        lines: In reading order; other lines may stand between those of a document.
+
+    Returns:
+        As many lines. Where a text grew or shrank, nobody knows its characters' scores.
+    """
+    proven = list(lines)
+    like_one = [i for i, line in enumerate(lines) if FILLER in line.text and len(line.text) >= LEAST_CHARACTERS]
+    for row, text in proven_lines([lines[i].text for i in like_one], tuple(_LAYOUTS)).items():
+        line = lines[like_one[row]]
+        scores = line.char_scores if len(text) == len(line.text) else ()
+        proven[like_one[row]] = replace(line, text=text, char_scores=scores)
+    return proven
 
 
 def proven_lines(texts: Sequence[str], formats: Sequence[Format]) -> dict[int, str]:
