@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.engines import CompiledNetwork
-from edge_ocr.recognition import PAD
+from edge_ocr.geometry import Quad
+from edge_ocr.recognition import PAD, cut_line
 
 UPSIDE_DOWN = 1
 """The classifier's class for 180 degrees."""
@@ -19,6 +20,10 @@ class OrientationJudge:
         self._height = height
         self._width = width
         self._threshold = threshold
+
+    def is_turned(self, image: NDArray[np.uint8], quad: Quad) -> bool:
+        """Whether the text of a quad of an image (H, W, 3) uint8 is turned by 180 degrees."""
+        return self.is_upside_down(cut_line(image, quad, self._height))
 
     def is_upside_down(self, crop: NDArray[np.uint8]) -> bool:
         """Whether the text of a crop is turned by 180 degrees.

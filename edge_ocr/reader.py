@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
 from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head
 
-RETRY_BELOW = 0.75
+RETRY_BELOW = 0.9
 """A line with a lower score is looked at upside down too."""
 SHORT = 2
 """Characters of a text that needs the score `min_score_short` of the pack."""
@@ -157,9 +158,10 @@ class Reader:
         allowed = [None] * len(quads) if allowed is None else allowed
         clock = _StageClock()
         with clock.stage("total"):
-            crops, readings = self._read_quads(pixels, quads, allowed, clock)
+            readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
             with clock.stage("orient"):
-                turned, readings = self._look_again(pixels, list(quads), allowed, crops, readings, clock)
+                turned, readings = self._look_turned(pixels, list(quads), allowed, readings, clock)
+            readings = self._look_closer(pixels, turned, allowed, readings, clock)
         lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
         return Recognition(tuple(lines), clock.timings_ms)
 
@@ -177,7 +179,9 @@ class Reader:
         """
         pixels = _as_pixels(image)
         quad = image_quad(pixels)
-        _, [timed] = self._read_quads(pixels, [quad], [None], _StageClock())
+        clock = _StageClock()
+        readings = self._cut_and_read(self._lines, pixels, [quad], [None], clock)
+        [timed] = self._look_closer(pixels, [quad], [None], readings, clock)
         return Line(timed.reading.text, timed.reading.score, quad)
 
     def warm_up(self, sizes_hw: Sequence[tuple[int, int]] = ()) -> None:
@@ -267,22 +271,6 @@ class Reader:
             charset=self.pack.charset,
         )
 
-    def _read_quads(
-        self, pixels: NDArray[np.uint8], quads: Sequence[Quad], allowed: Sequence[Allowed], clock: "_StageClock"
-    ) -> tuple[list[NDArray[np.uint8]], list[TimedReading]]:
-        """The crops of lines, and their readings: of those that a second look reads surer, the second."""
-        crops, readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
-        look = self._second_look
-        if look is None or self._lines_again is None:
-            return crops, readings
-        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
-        there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
-        _, again = self._cut_and_read(self._lines_again, pixels, there, held, clock)
-        for i, timed in zip(doubtful, again, strict=True):
-            if timed.reading.score > readings[i].reading.score:
-                readings[i] = timed
-        return crops, readings
-
     def _cut_and_read(
         self,
         lines: LineReader,
@@ -290,15 +278,15 @@ class Reader:
         quads: Sequence[Quad],
         allowed: Sequence[Allowed],
         clock: "_StageClock",
-    ) -> tuple[list[NDArray[np.uint8]], list[TimedReading]]:
-        """The crop and the reading of every quad. A line is cut by who reads it: no stream waits for the last crop."""
+    ) -> list[TimedReading]:
+        """The reading of every quad. A line is cut by who reads it: no stream waits for the last crop."""
 
-        def cut_and_read(task: list[int]) -> list[tuple[NDArray[np.uint8], float, TimedReading]]:
+        def cut_and_read(task: list[int]) -> list[tuple[float, TimedReading]]:
             start = time.perf_counter()
             crops = [lines.cut(pixels, quads[i]) for i in task]
             cut_ms = (time.perf_counter() - start) * 1e3 / len(task)
             readings = lines.read_together(crops, allowed[task[0]])
-            return [(crop, cut_ms, timed) for crop, timed in zip(crops, readings, strict=True)]
+            return [(cut_ms, timed) for timed in readings]
 
         start = time.perf_counter()
         widths = [lines.padded_width(quad) for quad in quads]
@@ -307,18 +295,17 @@ class Reader:
         done = {i: line for task, some in zip(tasks, results, strict=True) for i, line in zip(task, some, strict=True)}
         read = [done[i] for i in range(len(quads))]
         side_by_side = max(1, min(self._streams, len(tasks)))
-        cut_ms = sum(ms for _, ms, _ in read) / side_by_side
+        cut_ms = sum(ms for ms, _ in read) / side_by_side
         clock.add("crop", cut_ms)
         clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)
-        clock.add("infer", sum(timed.infer_ms for _, _, timed in read) / side_by_side)
-        return [crop for crop, _, _ in read], [timed for _, _, timed in read]
+        clock.add("infer", sum(timed.infer_ms for _, timed in read) / side_by_side)
+        return [timed for _, timed in read]
 
-    def _look_again(
+    def _look_turned(
         self,
         pixels: NDArray[np.uint8],
         quads: list[Quad],
         allowed: Sequence[Allowed],
-        crops: list[NDArray[np.uint8]],
         readings: list[TimedReading],
         clock: "_StageClock",
     ) -> tuple[list[Quad], list[TimedReading]]:
@@ -331,16 +318,34 @@ class Reader:
             for i, timed in enumerate(readings)
             if timed.reading.score < RETRY_BELOW or (allowed[i] is not None and timed.reading.text)
         ]
-        judged = self._workers.map(self._judge.is_upside_down, [crops[i] for i in doubtful])
+        judged = self._workers.map(partial(self._judge.is_turned, pixels), [quads[i] for i in doubtful])
         turned = {i: quads[i][[2, 3, 0, 1]] for i, is_turned in zip(doubtful, judged, strict=True) if is_turned}
         second = _StageClock()  # all of its time is in `orient`
-        _, again = self._read_quads(pixels, list(turned.values()), [allowed[i] for i in turned], second)
+        held = [allowed[i] for i in turned]
+        again = self._cut_and_read(self._lines, pixels, list(turned.values()), held, second)
         clock.add("infer", second.timings_ms["infer"])
         quads, readings = list(quads), list(readings)
         for (i, quad), timed in zip(turned.items(), again, strict=True):
             if _is_better(timed.reading, readings[i].reading, held=allowed[i] is not None):
                 quads[i], readings[i] = quad, timed
         return quads, readings
+
+    def _look_closer(
+        self,
+        pixels: NDArray[np.uint8],
+        quads: Sequence[Quad],
+        allowed: Sequence[Allowed],
+        readings: list[TimedReading],
+        clock: "_StageClock",
+    ) -> list[TimedReading]:
+        """Read lines with a doubtful score a second time, in larger crops, and keep what is surer."""
+        look = self._second_look
+        if look is None or self._lines_again is None:
+            return readings
+        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
+        there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
+        closer = dict(zip(doubtful, self._cut_and_read(self._lines_again, pixels, there, held, clock), strict=True))
+        return [max(timed, closer.get(i, timed), key=lambda one: one.reading.score) for i, timed in enumerate(readings)]
 
 
 def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:

@@ -169,7 +169,7 @@ def _in_order() -> Any:
         pytest.param(
             {"learn": {"mutual": {}}, "start": {"published": "x.whl"}}, "two students that differ", id="twins"
         ),
-        pytest.param({"network": "ppocrv2", "start": {"published": "x.whl"}}, "ppocrv3` only", id="other network"),
+        pytest.param({"network": "ppocrv2", "start": {"published": "x.whl"}}, "ppocrv6` only", id="other network"),
         pytest.param({"data": {"unlabelled": ["x"]}}, "needs `learn.teacher`", id="nobody reads"),
         pytest.param({"learn": {"teacher": {"model": "x.whl"}}}, "has the time steps of", id="other time steps"),
     ],
