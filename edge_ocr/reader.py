@@ -190,9 +190,10 @@ class Reader:
         Args:
             sizes_hw: (height, width) of images to come; the recogniser's widths are always compiled.
         """
-        self._lines.warm_up()
-        if self._lines_again:
-            self._lines_again.warm_up()
+        looks = [self._lines, *([self._lines_again] if self._lines_again else [])]
+        for lines in looks:
+            # As many side by side as there are streams: each keeps kernels of its own.
+            list(self._workers.map(lambda _, lines=lines: lines.warm_up(), range(self._streams)))
         if self._judge:
             self._judge.is_upside_down(np.zeros((1, 1, 3), dtype=np.uint8))
         for height, width in sizes_hw:
