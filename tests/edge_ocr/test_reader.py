@@ -116,7 +116,7 @@ def test_a_line_of_other_characters_than_it_may_hold_says_nothing(reader: Reader
     [
         pytest.param("7", 0.9, "", id="one character, nearly sure"),
         pytest.param("4 2", 0.9, "", id="two, and a space that does not count"),
-        pytest.param("7", 0.95, "7", id="one character, sure"),
+        pytest.param("7", 0.99, "7", id="one character, sure"),
         pytest.param("A77", 0.9, "A77", id="three"),
         pytest.param("A77", 0.7, "", id="three, doubtful"),
     ],
