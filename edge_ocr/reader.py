@@ -1,13 +1,12 @@
 """The reader: an image in, a page of lines out."""
 
-import copy
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -20,13 +19,15 @@ from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.errors import ConfigError, ImageError
 from edge_ocr.geometry import Quad, image_quad
 from edge_ocr.images import MAX_PIXELS, load_image
-from edge_ocr.in_order import Inline, map_in_order
+from edge_ocr.in_order import map_in_order
 from edge_ocr.mrz import prove_documents
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import OrientationSpec, Pack, RecognizerSpec, SecondLook, load_pack
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
 from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head
+
+Result = TypeVar("Result")
 
 RETRY_BELOW = 0.9
 """A line with a lower score is looked at upside down too."""
@@ -55,11 +56,16 @@ class Reader:
         self._threads = usable if self.profile.threads == "auto" else min(self.profile.threads, usable)
         self._streams = self._threads if self.profile.streams == "auto" else min(self.profile.streams, self._threads)
         cv2.setNumThreads(self._threads)
-        self._engine = engine = _make_engine(self.profile, self._threads)
+        engine = _make_engine(self.profile, self._threads)
         manifest, choices = self.pack.manifest, self.profile.precision
         self._precisions: dict[str, str] = {}
         self._detector = self._load(engine, "detector", choices.detector, streams=1)
-        self._finder = self._make_finder(self._detector)
+        self._finder = LineFinder(
+            self._detector,
+            rule=manifest.detector.scale.reduced(self.profile.detector.scale),
+            thresholds=manifest.detector.thresholds,
+            sizes=self.profile.detector.sizes,
+        )
         widths = [width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width]
         self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
@@ -70,7 +76,7 @@ class Reader:
         if manifest.orientation and self.profile.orientation == "retry":
             network = self._load(engine, "orientation", choices.orientation, streams=self._streams)
             self._judge = _make_judge(network, manifest.orientation)
-        self._workers: Executor = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
+        self._workers = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
 
     def read(self, image: NDArray[np.uint8] | str | Path) -> Page:
         """Find and read all lines of text; those of travel documents as their check digits prove them.
@@ -85,36 +91,31 @@ class Reader:
             ImageError: not such an array, or the file cannot be read.
         """
         pixels = _as_pixels(image)
-        detection = self.detect(pixels)
-        recognition = self.recognize(pixels, detection.quads)
-        timings_ms = {stage: detection.timings_ms[stage] + recognition.timings_ms[stage] for stage in STAGES}
-        lines = tuple(prove_documents([line for line in recognition.lines if line.text]))
-        return Page(detection.width, detection.height, lines, timings_ms)
+        return self._page(pixels, self.detect(pixels))
 
     def read_many(
         self, images: Iterable[NDArray[np.uint8] | str | Path | ImageError], *, find_lines: bool = True
     ) -> Iterator[Page | ImageError]:
-        """Read many images in less time than one after the other; each takes longer than with `read`.
-
-        Every image is read by one thread, as many side by side as the profile has streams. Threads that share the work
-        of one image wait for each other at every step, and for what only one of them can do.
+        """Read many images; while the lines of one are read, the next is decoded and its lines are found.
 
         Args:
             images: As for `read`; taken one by one, a few ahead. An error in the place of an image is handed on.
-            find_lines: False: every image is one line of text, as for `read_line`.
+            find_lines: False: every image is one line of text, as for `read_line`; one a stream, side by side.
 
         Returns:
             For each image in order its page, or the error that kept it from being read.
         """
-        read = self._page_reader().read if find_lines else self._read_line_page
+        if not find_lines:
+            read_line = _or_error(self._read_line_page)
+            yield from map_in_order(read_line, images, threads=self._streams, name="edge-ocr-page")
+            return
 
-        def read_or_error(image: NDArray[np.uint8] | str | Path | ImageError) -> Page | ImageError:
-            try:
-                return image if isinstance(image, ImageError) else read(image)
-            except ImageError as error:
-                return error
+        def find(image: NDArray[np.uint8] | str | Path) -> tuple[NDArray[np.uint8], Detection]:
+            pixels = _as_pixels(image)
+            return pixels, self.detect(pixels)
 
-        return map_in_order(read_or_error, images, threads=self._streams, name="edge-ocr-page")
+        for found in map_in_order(_or_error(find), images, threads=1, name="edge-ocr-detect"):
+            yield found if isinstance(found, ImageError) else self._page(*found)
 
     def detect(self, image: NDArray[np.uint8] | str | Path) -> Detection:
         """Find the lines of text without reading them: the first half of `read`.
@@ -236,23 +237,11 @@ class Reader:
         line = self.read_line(pixels)
         return Page(pixels.shape[1], pixels.shape[0], (line,) if line.text else ())
 
-    def _make_finder(self, detector: CompiledNetwork) -> LineFinder:
-        spec = self.pack.manifest.detector
-        return LineFinder(
-            detector,
-            rule=spec.scale.reduced(self.profile.detector.scale),
-            thresholds=spec.thresholds,
-            sizes=self.profile.detector.sizes,
-        )
-
-    def _page_reader(self) -> "Reader":
-        """The same reader, a page in one thread from beginning to end, safe to use by as many threads as streams."""
-        reader = copy.copy(self)
-        reader._streams, reader._workers = 1, Inline()
-        if self._streams > 1:
-            choice = self.profile.precision.detector
-            reader._finder = self._make_finder(self._load(self._engine, "detector", choice, streams=self._streams))
-        return reader
+    def _page(self, pixels: NDArray[np.uint8], detection: Detection) -> Page:
+        recognition = self.recognize(pixels, detection.quads)
+        timings_ms = {stage: detection.timings_ms[stage] + recognition.timings_ms[stage] for stage in STAGES}
+        lines = tuple(prove_documents([line for line in recognition.lines if line.text]))
+        return Page(detection.width, detection.height, lines, timings_ms)
 
     def _line(self, quad: Quad, reading: Reading) -> Line:
         """A reading at its place; without text if it says less than the pack's models can be trusted with."""
@@ -347,6 +336,20 @@ class Reader:
         there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
         closer = dict(zip(doubtful, self._cut_and_read(self._lines_again, pixels, there, held, clock), strict=True))
         return [max(timed, closer.get(i, timed), key=lambda one: one.reading.score) for i, timed in enumerate(readings)]
+
+
+def _or_error(
+    function: Callable[[NDArray[np.uint8] | str | Path], Result],
+) -> Callable[[NDArray[np.uint8] | str | Path | ImageError], Result | ImageError]:
+    """The function, with an error about an image as its result; one in the place of an image stays what it is."""
+
+    def checked(image: NDArray[np.uint8] | str | Path | ImageError) -> Result | ImageError:
+        try:
+            return image if isinstance(image, ImageError) else function(image)
+        except ImageError as error:
+            return error
+
+    return checked
 
 
 def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_ocr.in_order import Inline, map_in_order
+from edge_ocr.in_order import map_in_order
 
 
 def test_results_come_in_the_order_of_the_items_whoever_is_first() -> None:
@@ -50,10 +50,3 @@ def test_an_error_is_raised_in_its_items_place() -> None:
     assert [next(results), next(results)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
         next(results)
-
-
-def test_inline_work_is_done_by_the_thread_that_asks() -> None:
-    workers = Inline()
-    assert list(workers.map(lambda _: threading.get_ident(), range(2))) == [threading.get_ident()] * 2
-    with pytest.raises(ZeroDivisionError):
-        workers.submit(lambda: 1 // 0).result()
