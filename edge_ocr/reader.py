@@ -31,6 +31,8 @@ Result = TypeVar("Result")
 
 RETRY_BELOW = 0.9
 """A line with a lower score is looked at upside down too."""
+PLAIN_BELOW, SURE = 0.75, 0.97
+"""A line that scores less than the first may be turned for any higher score, one that scores more for the second."""
 SHORT = 2
 """Characters of a text that needs the score `min_score_short` of the pack."""
 
@@ -160,9 +162,9 @@ class Reader:
         clock = _StageClock()
         with clock.stage("total"):
             readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
+            readings = self._look_closer(pixels, quads, allowed, readings, clock)
             with clock.stage("orient"):
                 turned, readings = self._look_turned(pixels, list(quads), allowed, readings, clock)
-            readings = self._look_closer(pixels, turned, allowed, readings, clock)
         lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
         return Recognition(tuple(lines), clock.timings_ms)
 
@@ -355,7 +357,8 @@ def _or_error(
 def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:
     """Whether a line reads better turned: by its score, and where characters are left out, by all that it scores."""
     if not held:
-        return turned.score > upright.score
+        # Seven-segment digits are digits on their head too: whoever reads well upright is turned for a sure text only.
+        return turned.score > (upright.score if upright.score < PLAIN_BELOW else max(upright.score, SURE))
     return turned.score * len(turned.text) > upright.score * len(upright.text)
 
 
