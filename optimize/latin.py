@@ -32,6 +32,12 @@ LOOKS: dict[str, Any] = {
     "height": 32,
     "width_scale": 1.2,
     "second_look": SecondLook(at_least=0.4, below=0.9, height=48, width_scale=1.0),
+    # The surer of two looks has a higher score, also where there is no text. Lines on 230 photographs without text
+    # 12 -> 4, all but one real lettering. Computed from one output, at .75 and .925 -> as here: word F1 of sroie .918
+    # .915, funsd .840 .841, docs .954 .953, icdar15 .612 .622, images read whole of wire_markers .729 .708 (read again
+    # later: .746), pump_displays .821 both, plates and documents as before.
+    "min_score": 0.82,
+    "min_score_short": 0.985,
 }
 """A line of 32 rows takes 0.7 of the time of one of 48, and what it says hangs on its columns: word F1 or images read
 whole at 48 x 0.8, 40 x 0.96, 32 x 1.2 and 24 x 1.6 (rows x columns for the same length of line) on 16 images of sroie
@@ -39,7 +45,7 @@ whole at 48 x 0.8, 40 x 0.96, 32 x 1.2 and 24 x 1.6 (rows x columns for the same
 plates_eu .727 .709 .782 .800; at 32 x 1.35 .891 .868 .956 .727 .800. Single words are what it costs: icdar15_words .770
 .754 .746 .671. The second look brings them back, for 4 lines of a hundred on sroie, 6 on funsd, 24 on icdar15_words:
 .777; one at 48 x 1.25 .782, one of all below 0.95 .785."""
-ONE_LOOK: dict[str, Any] = {"height": 48, "width_scale": 0.8}
+ONE_LOOK: dict[str, Any] = {"height": 48, "width_scale": 0.8, "min_score": 0.75, "min_score_short": 0.925}
 """For engines that build a network for one height."""
 
 SCALE = ScaleRule(limit_side="max", limit_px=1280, max_megapixels=0.95)
@@ -99,12 +105,6 @@ def latin_ingredients(published: Path, v6: Path, *, form: NetworkFormat = IR, fo
             normalization=CENTRED,
             **(LOOKS if form is IR else ONE_LOOK),
             stride=8,
-            # The surer of two looks has a higher score, also where there is no text. Lines on 230 photographs without
-            # text 12 -> 4, all but one real lettering; word F1 at .75 and .925 -> as here: sroie .918 -> .915, funsd
-            # .840 .841, docs .954 .953, icdar15 .612 .622, images read whole of wire_markers .729 .708, pump_displays
-            # .821 both, plates and documents as before.
-            min_score=0.82,
-            min_score_short=0.985,
         ),
         orientation=lambda: form.convert(models.orientation(), "orientation"),
         orientation_spec=OrientationSpec(
