@@ -1,5 +1,6 @@
 """Labelled images on disk: a folder with `images/` and a `labels.jsonl`; its format is in `train.datasets.formats`."""
 
+import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,3 +82,30 @@ def image_files(folder: Path, *, limit: int = 0) -> list[Path]:
 def _name(path: Path, folder: Path) -> str:
     """An image as the labels name it."""
     return os.path.relpath(path, folder)
+
+
+def parse_folder_run(name: str, description: str | None, *, repeat: str) -> argparse.Namespace:
+    """The options of a benchmark over the images of one folder.
+
+    Args:
+        name: Of its module.
+        description: For the help.
+        repeat: What its repetitions are, for the help.
+
+    Returns:
+        `folder`, `limit`, `repeat`, `pack` and `profile`.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="folder of images, or of a set of them")
+    parser.add_argument("--limit", type=int, default=20, help="take the first so many images (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, default=5, help=f"{repeat} (default: %(default)s)")
+    parser.add_argument("--pack", default="latin", help="model pack: a name or a folder (default: %(default)s)")
+    parser.add_argument("--profile", default="auto", help="profile: a name or a YAML file (default: %(default)s)")
+    options = parser.parse_args()
+    if min(options.limit, options.repeat) < 1:
+        parser.error("needs --limit and --repeat of at least 1")
+    return options

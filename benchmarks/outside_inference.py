@@ -6,16 +6,14 @@
 outside; so does what is done between the networks, and the hand-over between threads.
 """
 
-import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.dataset import image_files
+from benchmarks.dataset import image_files, parse_folder_run
 from benchmarks.report import print_table, run_script
 from edge_ocr import Reader
 from edge_ocr.images import load_image
@@ -28,7 +26,7 @@ INFER = COLUMNS.index("infer")
 
 def main() -> dict[str, Any]:
     """Read every image, all of them in turn, and say where the time went."""
-    options = _parse()
+    options = parse_folder_run("outside_inference", __doc__, repeat="rounds over all images")
     files = image_files(options.folder, limit=options.limit)
     images = [load_image(path) for path in files]
     reader = Reader(pack=options.pack, profile=options.profile)
@@ -78,23 +76,6 @@ def outside_shares(times_ms: NDArray[np.float64]) -> dict[str, float]:
         "of_sum": (wall_ms - infer_ms).sum() / wall_ms.sum(),
     }
     return {name: round(float(share), 4) for name, share in shares.items()}
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.outside_inference",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, help="folder of images, or of a set of them")
-    parser.add_argument("--limit", type=int, default=20, help="take the first so many images (default: %(default)s)")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds over all images (default: %(default)s)")
-    parser.add_argument("--pack", default="latin", help="model pack: a name or a folder (default: %(default)s)")
-    parser.add_argument("--profile", default="auto", help="profile: a name or a YAML file (default: %(default)s)")
-    options = parser.parse_args()
-    if min(options.limit, options.repeat) < 1:
-        parser.error("needs --limit and --repeat of at least 1")
-    return options
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 python -m benchmarks.throughput DATA/sroie
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.dataset import image_files
+from benchmarks.dataset import image_files, parse_folder_run
 from benchmarks.report import print_table, run_script
 from edge_ocr import ConfigError, ImageError, Page, Reader
 
@@ -23,7 +22,7 @@ Run = tuple[float, float]
 
 def main() -> dict[str, Any]:
     """Read the folder in both ways in turn, several times, and compare."""
-    options = _parse()
+    options = parse_folder_run("throughput", __doc__, repeat="runs of each way")
     files = image_files(options.folder, limit=options.limit)
     reader = Reader(pack=options.pack, profile=options.profile)
     ways: Ways = {
@@ -83,23 +82,6 @@ def _summary(runs: Sequence[Run], n_images: int) -> dict[str, float]:
         "cpu_s_per_image": round(float(np.median(seconds[:, 1]) / n_images), 4),
         "cores_busy": round(float(np.median(seconds[:, 1] / seconds[:, 0])), 2),
     }
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, help="folder of images, or of a set of them")
-    parser.add_argument("--limit", type=int, default=20, help="take the first so many images (default: %(default)s)")
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each way (default: %(default)s)")
-    parser.add_argument("--pack", default="latin", help="model pack: a name or a folder (default: %(default)s)")
-    parser.add_argument("--profile", default="auto", help="profile: a name or a YAML file (default: %(default)s)")
-    options = parser.parse_args()
-    if min(options.limit, options.repeat) < 1:
-        parser.error("needs --limit and --repeat of at least 1")
-    return options
 
 
 if __name__ == "__main__":
