@@ -142,6 +142,7 @@ class Reader:
         quads: Sequence[Quad],
         *,
         allowed: Sequence[Allowed] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         """Read some lines of an image: the second half of `read`.
 
@@ -149,6 +150,7 @@ class Reader:
             image: As for `read`.
             quads: (4, 2) float32 each, where the lines are, as `detect` found them or as somebody knows; may be none.
             allowed: For each quad the only characters that decoding may choose from, None for all of the charset.
+            closely: Cut all lines as large as doubtful ones are for their second look, where the pack has one.
 
         Returns:
             One line for each quad, in their order; one without text where nothing is legible.
@@ -161,8 +163,7 @@ class Reader:
         allowed = [None] * len(quads) if allowed is None else allowed
         clock = _StageClock()
         with clock.stage("total"):
-            readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
-            readings = self._look_closer(pixels, quads, allowed, readings, clock)
+            readings = self._read_lines(pixels, quads, allowed, clock, closely=closely)
             with clock.stage("orient"):
                 turned, readings = self._look_turned(pixels, list(quads), allowed, readings, clock)
         lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
@@ -182,9 +183,7 @@ class Reader:
         """
         pixels = _as_pixels(image)
         quad = image_quad(pixels)
-        clock = _StageClock()
-        readings = self._cut_and_read(self._lines, pixels, [quad], [None], clock)
-        [timed] = self._look_closer(pixels, [quad], [None], readings, clock)
+        [timed] = self._read_lines(pixels, [quad], [None], _StageClock())
         return Line(timed.reading.text, timed.reading.score, quad)
 
     def warm_up(self, sizes_hw: Sequence[tuple[int, int]] = ()) -> None:
@@ -263,6 +262,28 @@ class Reader:
             charset=self.pack.charset,
         )
 
+    def _read_lines(
+        self,
+        pixels: NDArray[np.uint8],
+        quads: Sequence[Quad],
+        allowed: Sequence[Allowed],
+        clock: "_StageClock",
+        *,
+        closely: bool = False,
+    ) -> list[TimedReading]:
+        """The reading of every quad; doubtful ones are read a second time, in larger crops, and the surer one stays."""
+        look, again = self._second_look, self._lines_again
+        if look is None or again is None:
+            return self._cut_and_read(self._lines, pixels, quads, allowed, clock)
+        if closely:
+            return self._cut_and_read(again, pixels, quads, allowed, clock)
+        readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
+        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
+        there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
+        for i, timed in zip(doubtful, self._cut_and_read(again, pixels, there, held, clock), strict=True):
+            readings[i] = max(readings[i], timed, key=lambda one: one.reading.score)
+        return readings
+
     def _cut_and_read(
         self,
         lines: LineReader,
@@ -321,23 +342,6 @@ class Reader:
             if _is_better(timed.reading, readings[i].reading, held=allowed[i] is not None):
                 quads[i], readings[i] = quad, timed
         return quads, readings
-
-    def _look_closer(
-        self,
-        pixels: NDArray[np.uint8],
-        quads: Sequence[Quad],
-        allowed: Sequence[Allowed],
-        readings: list[TimedReading],
-        clock: "_StageClock",
-    ) -> list[TimedReading]:
-        """Read lines with a doubtful score a second time, in larger crops, and keep what is surer."""
-        look = self._second_look
-        if look is None or self._lines_again is None:
-            return readings
-        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
-        there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
-        closer = dict(zip(doubtful, self._cut_and_read(self._lines_again, pixels, there, held, clock), strict=True))
-        return [max(timed, closer.get(i, timed), key=lambda one: one.reading.score) for i, timed in enumerate(readings)]
 
 
 def _or_error(

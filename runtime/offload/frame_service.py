@@ -63,7 +63,12 @@ class WorkerReader(Protocol):
         ...
 
     def recognize(
-        self, image: Image, quads: Sequence[NDArray[np.float32]], *, allowed: Sequence[frozenset[str] | None] | None
+        self,
+        image: Image,
+        quads: Sequence[NDArray[np.float32]],
+        *,
+        allowed: Sequence[frozenset[str] | None] | None,
+        closely: bool = False,
     ) -> Recognition:
         """What certain places of an image say."""
         ...
@@ -178,7 +183,7 @@ class FrameService:
         quads = [np.array(quad, np.float32) for quad in request.quads]
         sets = request.allowed or (None,) * len(quads)
         allowed = [None if one is None else frozenset(one) for one in sets]
-        return self._reader.recognize(image, quads, allowed=allowed)
+        return self._reader.recognize(image, quads, allowed=allowed, closely=request.closely)
 
 
 def _request(frame: LinkMessage, image: Image) -> FrameRequest | None:

@@ -27,6 +27,8 @@ class FrameRequest(Payload):
     quads: Annotated[tuple[Quad, ...], Field(max_length=MAX_QUADS)]
     allowed: tuple[str | None, ...] | None = None
     """For each place the only characters that decoding may choose from; null: all."""
+    closely: bool = False
+    """Whether to spend more time on each, as `Reader.recognize` may."""
 
     @model_validator(mode="after")
     def _check_lengths(self) -> "FrameRequest":

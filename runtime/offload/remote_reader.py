@@ -101,7 +101,12 @@ class RemoteReader:
         return Detection(page.width, page.height, tuple(line.quad for line in page.lines), page.timings_ms)
 
     def recognize(
-        self, image: Image, quads: Sequence[Quad], *, allowed: Sequence[frozenset[str] | None] | None = None
+        self,
+        image: Image,
+        quads: Sequence[Quad],
+        *,
+        allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         """Read some lines of a frame. Nothing is sent for those that this thread's last `detect` brought with it.
 
@@ -109,6 +114,7 @@ class RemoteReader:
             image: As for `read`.
             quads: (4, 2) float32 each, where the lines are.
             allowed: For each quad the only characters that decoding may choose from, None for all.
+            closely: Take more time for each.
 
         Returns:
             One line for each quad, in their order; one without text where nothing is legible.
@@ -116,7 +122,8 @@ class RemoteReader:
         Raises:
             FrameDroppedError: as for `read`.
         """
-        known = getattr(self._seen, "lines", {}) if getattr(self._seen, "image", None) is image else {}
+        is_known = getattr(self._seen, "image", None) is image and not closely
+        known = getattr(self._seen, "lines", {}) if is_known else {}
         sets = [None] * len(quads) if allowed is None else list(allowed)
         found = {i: known[quad.tobytes()] for i, quad in enumerate(quads) if quad.tobytes() in known}
         lines = {i: line for i, line in found.items() if _keeps_to(line, sets[i])}
@@ -124,7 +131,7 @@ class RemoteReader:
         timings_ms = dict.fromkeys(STAGES, 0.0)
         for begin in range(0, len(missing), MAX_QUADS):
             part = missing[begin : begin + MAX_QUADS]
-            request = _request([quads[i] for i in part], [sets[i] for i in part])
+            request = _request([quads[i] for i in part], [sets[i] for i in part], closely=closely)
             read, spent_ms = self._have_read(image, request)
             lines |= dict(zip(part, read, strict=True))
             timings_ms = {stage: timings_ms.get(stage, 0.0) + ms for stage, ms in spent_ms.items()}
@@ -168,6 +175,7 @@ def _keeps_to(line: Line, allowed: frozenset[str] | None) -> bool:
     return allowed is None or allowed.issuperset(line.text)
 
 
-def _request(quads: Sequence[Quad], allowed: Sequence[frozenset[str] | None]) -> FrameRequest:
+def _request(quads: Sequence[Quad], allowed: Sequence[frozenset[str] | None], *, closely: bool) -> FrameRequest:
     sets = tuple(None if one is None else "".join(sorted(one)) for one in allowed)
-    return FrameRequest(quads=tuple(corners(quad) for quad in quads), allowed=sets if any(sets) else None)
+    places = tuple(corners(quad) for quad in quads)
+    return FrameRequest(quads=places, allowed=sets if any(sets) else None, closely=closely)

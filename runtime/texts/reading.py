@@ -20,8 +20,8 @@ class StepReader(Protocol):
         """Where the lines of an image are."""
         ...
 
-    def recognize(self, image: Image, quads: Sequence[Quad]) -> Recognition:
-        """What some lines say, one for each quad."""
+    def recognize(self, image: Image, quads: Sequence[Quad], *, closely: bool = False) -> Recognition:
+        """What some lines say, one for each quad; `closely` takes more time for each."""
         ...
 
 
@@ -29,7 +29,12 @@ class LimitedReader(StepReader, Protocol):
     """One that can be held to certain characters: `edge_ocr.Reader`."""
 
     def recognize(
-        self, image: Image, quads: Sequence[Quad], *, allowed: Sequence[frozenset[str] | None] | None = None
+        self,
+        image: Image,
+        quads: Sequence[Quad],
+        *,
+        allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         """What some lines say, each decoded from the characters it may hold."""
         ...
@@ -46,8 +51,7 @@ class ZonedReader:
         """Where the lines of an image are."""
         return self._reader.detect(image)
 
-    def recognize(self, image: Image, quads: Sequence[Quad]) -> Recognition:
+    def recognize(self, image: Image, quads: Sequence[Quad], *, closely: bool = False) -> Recognition:
         """What some lines say, each decoded from the characters its zone allows."""
-        if not self._zones.limits_characters:
-            return self._reader.recognize(image, quads)
-        return self._reader.recognize(image, quads, allowed=[self._zones.allowed(quad) for quad in quads])
+        sets = [self._zones.allowed(quad) for quad in quads] if self._zones.limits_characters else None
+        return self._reader.recognize(image, quads, allowed=sets, closely=closely)

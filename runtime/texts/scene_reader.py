@@ -196,7 +196,8 @@ class SceneReader:
         still_open = self._open_tracks(glance)
         if not still_open:
             return Look(self._tracker.hold(ts, is_hidden=glance.differs_at), size)
-        recognition = reader.recognize(image, [track.quad for track in still_open])
+        # Another look at the same pixels errs as the last one did; a closer one errs otherwise.
+        recognition = reader.recognize(image, [track.quad for track in still_open], closely=True)
         rereads = [
             Sighting(line, track, is_still=True, sharpness=sharpness(image, line.quad))
             for track, line in zip(still_open, recognition.lines, strict=True)

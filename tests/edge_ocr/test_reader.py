@@ -162,6 +162,15 @@ def test_a_doubtful_line_gets_a_second_look(
     assert heights == [spec.height, spec.second_look.height][:looks]
 
 
+def test_lines_that_are_read_closely_get_no_other_look(
+    reader: Reader, notice: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quads = reader.detect(notice).quads
+    monkeypatch.setattr(reader._lines, "read_together", lambda *args: pytest.fail("read at the first look's size"))
+    lines = reader.recognize(notice, quads, closely=True).lines
+    assert [letters(line.text) for line in lines] == ["Ticket4711", "Counter5", "pleasewait"]
+
+
 def test_every_character_has_its_confidence(reader: Reader, notice: Image) -> None:
     for line in reader.read(notice).lines:
         assert len(line.char_scores) == len(line.text)

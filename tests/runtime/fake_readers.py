@@ -28,6 +28,7 @@ class PageSteps:
         quads: Sequence[NDArray[np.float32]],
         *,
         allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         """The texts of `read` at these places; nothing elsewhere."""
         page = self.read(image)

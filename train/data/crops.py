@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data import ink, lens, segments
+from train.data import emblems, ink, lens, segments
 from train.data.camera import to_uint8
 from train.data.chance import pick
 from train.data.font_book import FontBook
@@ -120,8 +120,14 @@ def _photographed(
 
 def _draw_print(rng: np.random.Generator, kind: LineKind, mask: Mask, how: Type) -> NDArray[np.float32]:
     ground, tone = kind.colours(rng)
+    mask, gap = emblems.with_gap(rng, mask) if kind.seals and rng.random() < kind.seals else (mask, None)
     canvas, top, left = _with_margins(rng, mask)
     pixels = pick(rng, kind.grounds)(rng, canvas.shape, ground).astype(np.float32)
+    if gap is not None:
+        pixels = emblems.sealed(rng, pixels, (left + gap[0], left + gap[1]), (top, top + mask.shape[0]))
+    if kind.bands and rng.random() < kind.bands:
+        pixels, canvas, more = emblems.banded(rng, pixels, canvas)
+        left += more
     if rng.random() < kind.effects:
         pixels = decorated(rng, pixels, canvas, tone)
     pixels = lay_ink(pixels, canvas, tone, rng.uniform(0.85, 1.0))

@@ -51,6 +51,10 @@ class LineKind:
     """Width of the letters beside that of their font."""
     capitals: bool = False
     """Whether all is printed in capitals."""
+    seals: float = 0.0
+    """Part with a seal or emblem in a gap between the characters, which is no character."""
+    bands: float = 0.0
+    """Part with a coloured band and a country's sign before the text."""
 
 
 def _levels(*values: float) -> Levels:
@@ -205,11 +209,12 @@ KINDS = (
         name="plate_us", weight=6, texts=("plate_us",), fonts=("road",), prints=("bold", "plain",
         "spaced"), colours=plate, grounds=(surfaces.flat, surfaces.gradient), height_px=(13, 48),
         depth=1.1, rules=0.3, neighbours=0.5, effects=0.2, slant=0.5, narrow=(0.65, 1.0), capitals=True,
+        seals=0.6,
     ),
     LineKind(
         name="plate_eu", weight=6, texts=("plate_eu",), fonts=("road",), prints=("bold", "plain",
         "spaced"), colours=plate, grounds=(surfaces.flat, surfaces.gradient), height_px=(15, 56), depth=1.1, rules=0.3,
-        neighbours=0.2, effects=0.15, slant=0.5, narrow=(0.65, 1.1), capitals=True,
+        neighbours=0.2, effects=0.15, slant=0.5, narrow=(0.65, 1.1), capitals=True, seals=0.6, bands=0.5,
     ),
     LineKind(
         name="display", weight=8, texts=("display",), fonts=("mono",), prints=("segments",), colours=display, depth=1.0,

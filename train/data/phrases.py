@@ -1,6 +1,7 @@
 """What stands on things: the texts of receipts, forms, labels, plates, cards, displays and pages, by templates.
 
-In a template `#` becomes a digit, `^` a capital, `{price}` what the writer's method of that name makes up.
+In a template `#` becomes a digit, `^` a capital, `¤` one that is like no digit, `{price}` what the writer's method of
+that name makes up.
 """
 
 import re
@@ -40,11 +41,11 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "card": "{name}|{name}|{date}|{serial}|{word}|{phrase}|{word} / {word}|## {month} ####"
         "|## {month}/{month} ##"
         "|{address}|{word}/{word}|^#######|^^#######|#,## m|### CM|#. {word}|########",
-        "plate_us": "#^^^###|#^^^###|^^^ ####|^^^-####|^^^####|^^^ ###|### ^^^|^^# #^^|^^#-#^^|^^#·#^^|#######|###### "
-        "|^## ###"
-        "|^^ #####|^^^#^##|###-^^^|^## #^^|^^^·####|^#^-#^#|^^^ #^#|##^ ###|^^^-###|^## ####",
-        "plate_eu": "^^ ###^^|^^-###^^|^^-###^^|^ ^^ ###|^^ ^^ ###|^^^ ^ ##|^-^^ ####|^^-^^ ###|^^-###-^^|#^# ####"
-        "|#^#-####"
+        "plate_us": "#¤¤¤###|#¤¤¤###|¤¤¤ ####|¤¤¤-####|¤¤¤####|¤¤¤ ###|### ¤¤¤|¤¤# #¤¤|¤¤#-#¤¤|¤¤#·#¤¤|#######|###### "
+        "|¤## ###"
+        "|¤¤ #####|¤¤¤#¤##|###-¤¤¤|¤## #¤¤|¤¤¤·####|¤#¤-#¤#|¤¤¤ #¤#|##¤ ###|¤¤¤-###|¤## ####",
+        "plate_eu": "^^ ###^^|^^-###^^|^^-###^^|^ ^^ ###|^^ ^^ ###|^^^ ^ ##|^-^^ ####|^^-^^ ###|^^-###-^^|#¤# ####"
+        "|#¤#-####"
         "|#### ^^^|^^## ^^^|^^^ ##-##|^^^:##-##|##-^^^-#|^^ #####|^^^ ###|^^ ## ###|^^^-###|^^ ####|^^ ## ^^^",
         "display": "###.##|##.##|#.##|##.##|###.##|{display_number}|{display_number}|####|###|##|#|#####|######"
         "|########|##:##"
@@ -99,7 +100,13 @@ _LISTS: Mapping[str, tuple[str, ...]] = {
         "|{}...|§ {}|{}_",
     }.items()
 }
-_SLOT = re.compile(r"\{(\w+)\}|#|\^")
+_SLOT = re.compile(r"\{(\w+)\}|#|\^|¤")
+_ALPHABETS = {
+    "#": string.digits,
+    "^": string.ascii_uppercase,
+    "¤": string.ascii_uppercase.translate({73: None, 79: None, 81: None}),
+}
+"""American and Czech plates go without the letters I, O and Q that are taken for digits."""
 
 
 class Writer:
@@ -122,7 +129,7 @@ class Writer:
     def _slot(self, match: re.Match[str]) -> str:
         name = match[1]
         if name is None:
-            alphabet = string.digits if match[0] == "#" else string.ascii_uppercase
+            alphabet = _ALPHABETS[match[0]]
             return alphabet[int(self.rng.integers(len(alphabet)))]
         if name in _LISTS:
             return pick(self.rng, _LISTS[name])

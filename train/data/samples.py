@@ -14,6 +14,9 @@ from train.data.line_kinds import KINDS, LineKind
 from train.data.paper import LabelledQuad
 from train.data.scenes import choose_layout, draw_empty, draw_layout
 
+Emphasis = tuple[tuple[str, float], ...]
+"""Names of kinds and how many times as often as their weight says they come."""
+
 _LINES, _SCENES = 1, 2
 _TRIES = 24
 
@@ -75,12 +78,13 @@ def draw_line_of(
     raise ConfigError(f"{kind.name}: no font of {len(fonts)} shows {text!r}, nor {_TRIES - 1} texts before; add fonts")
 
 
-def choose_kind(rng: np.random.Generator) -> LineKind:
-    """Draw one of `KINDS` by its weight."""
-    return KINDS[int(np.searchsorted(_cumulated(), rng.random(), side="right"))]
+def choose_kind(rng: np.random.Generator, emphasis: Emphasis = ()) -> LineKind:
+    """Draw one of `KINDS` by its weight, those named in `emphasis` that many times as often."""
+    return KINDS[int(np.searchsorted(_cumulated(emphasis), rng.random(), side="right"))]
 
 
-@lru_cache(maxsize=1)
-def _cumulated() -> NDArray[np.float64]:
-    weights = np.array([kind.weight for kind in KINDS])
+@lru_cache(maxsize=8)
+def _cumulated(emphasis: Emphasis) -> NDArray[np.float64]:
+    factors = dict(emphasis)
+    weights = np.array([kind.weight * factors.get(kind.name, 1.0) for kind in KINDS])
     return np.asarray(np.cumsum(weights) / weights.sum())

@@ -4,12 +4,14 @@
     centre      enhanced CTC: features are drawn to the centre of their class
     attention   GTC: a branch with attention guides the backbone
     teacher     a published larger recogniser reads the same pictures
+    anchor      it says what it said before, where labels do not contradict
 
 All of them can be combined. Only `student` is released; what else is trained stays in checkpoints and is left there.
 
 Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps, D features.
 """
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -27,7 +29,7 @@ from train.evaluation.measures import line_figures
 from train.nets.attention import AttentionBranch
 from train.nets.ctc import FORMS, Recognizer, RecognizerParts
 from train.start import Published, start_recognizer
-from train.task import Batch, Batches, Share, Task
+from train.task import Batch, Batches, Frozen, Share, Task
 from train.tasks.line_sets import (
     LabelledBatches,
     checked_lines,
@@ -35,8 +37,10 @@ from train.tasks.line_sets import (
     read_lines,
     unlabelled_lines,
 )
+from train.tasks.looks import ShownBatches
 from train.tasks.mixed_batches import MixedBatches
 from train.tasks.recognition_losses import (
+    anchor_loss,
     attention_loss,
     centre_loss,
     ctc_loss,
@@ -79,6 +83,8 @@ class RecognitionTask(Task):
             peer = self.build(self.details())
             start_recognizer(peer, recipe.start.model_copy(update={"network": PEER}), self.charset)
             self.networks[PEER] = peer
+        if learn.anchor:
+            self.anchor = Frozen(copy.deepcopy(student))
         self.students = tuple(self.networks)
         """Names of those that learn to read, the released one first."""
         if learn.attention:
@@ -108,6 +114,8 @@ class RecognitionTask(Task):
                 batches = MixedBatches(batches, self._labelled(), data.sets_share, self.recipe.seed)
         if data.unlabelled:
             batches = MixedBatches(batches, self._unlabelled(), data.unlabelled_share, self.recipe.seed, salt=2)
+        if data.looks:
+            batches = ShownBatches(batches, data.looks, self.form)
         return TaughtBatches(batches, Teacher(teacher.model, tuple(self.charset))) if teacher else batches
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -126,6 +134,9 @@ class RecognitionTask(Task):
         if learn.attention:
             losses = [self._attention(name, part, batch) for name, part in parts.items()]
             terms["attention"] = learn.attention.weight * _added(losses)
+        if learn.anchor:
+            before_NTC = self.anchor(image_NCHW)
+            terms["anchor"] = learn.anchor.weight * _added(anchor_loss(p.logits, before_NTC) for p in parts.values())
         terms |= self._constant_terms(parts, batch)
         return {"total": _added(terms.values()), **terms}
 
@@ -172,7 +183,8 @@ class RecognitionTask(Task):
         recipe = self.recipe
         shape = LineShape(self.form.height, self.form.stride, recipe.data.widths)
         fonts = FontBook.from_folder(recipe.data.fonts)
-        return RenderedBatches(seed, recipe.batch_size, self.charset, fonts, shape, augment=augment, join=join)
+        emphasis = tuple(sorted(recipe.data.kinds.items()))
+        return RenderedBatches(seed, recipe.batch_size, self.charset, fonts, shape, augment, join, emphasis)
 
     def _labelled(self) -> LabelledBatches:
         data = self.recipe.data

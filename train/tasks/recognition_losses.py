@@ -47,6 +47,19 @@ def mutual_loss(logits_NTC: Tensor, peer_NTC: Tensor) -> Tensor:
     return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / (2 * len(logits_NTC))
 
 
+def anchor_loss(logits_NTC: Tensor, probs_NTC: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of what a network says from what it said before training (`probs_NTC`).
+
+    Summed over time steps and averaged over lines, as CTC is, so that both weigh alike.
+
+    Reference:
+        Li and Hoiem 2016 (learning without forgetting), equation 2, at temperature 1.
+    """
+    probs, log_q = probs_NTC.float(), logits_NTC.float().log_softmax(2)
+    divergence: Tensor = (torch.special.xlogy(probs, probs) - probs * log_q).sum() / len(logits_NTC)
+    return divergence
+
+
 def feature_loss(feat: Tensor, peer: Tensor) -> Tensor:
     """Mean squared difference of two backbones' maps, without a transform (PP-OCRv2, equation 9)."""
     return nn.functional.mse_loss(feat.float(), peer.float())

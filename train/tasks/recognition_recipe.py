@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from train.data.line_kinds import KINDS
 from train.nets.ctc import FORMS
 from train.recipe import Recipe, Settings
 from train.teacher import HEIGHT, STRIDE
@@ -63,6 +64,20 @@ class TeacherSettings(Settings):
     weight: PositiveFloat = 0.5
 
 
+class AnchorSettings(Settings):
+    """What the network said before training, on the same pictures: fine-tuning forgets less of what it is not shown."""
+
+    weight: PositiveFloat = 1.0
+    """Of the divergence from it, summed over time steps as CTC is."""
+
+
+class LookSettings(Settings):
+    """A size at which a reader shows lines to the network (`height`, `width_scale` of pack.yaml)."""
+
+    height: PositiveInt
+    width_scale: PositiveFloat = 1.0
+
+
 class LearnSettings(Settings):
     """What is learnt from besides CTC on labels; nothing when not given."""
 
@@ -70,6 +85,7 @@ class LearnSettings(Settings):
     centre: CentreSettings | None = None
     attention: AttentionSettings | None = None
     teacher: TeacherSettings | None = None
+    anchor: AnchorSettings | None = None
 
 
 class LineData(Settings):
@@ -94,10 +110,22 @@ class LineData(Settings):
     """Share of the batches that is made of them, where there are any."""
     held_out_sets: tuple[Path, ...] = ()
     """Label files or folders to evaluate on, instead of rendered lines."""
+    kinds: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Kinds of rendered lines (train/data/line_kinds.py) and how many times as often they come."""
+    looks: tuple[LookSettings, ...] = ()
+    """Further sizes: every other batch, in turn, is shown at one of them."""
     widths: tuple[PositiveInt, ...] = (96, 160, 240, 320)
     """Widths of batches, ascending multiples of 16; the last one squeezes lines of files that are longer."""
     drop: bool = False
     """Leave out labels that cannot be learnt (empty, outside the charset, too few time steps), not refuse them."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _known(cls, kinds: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(kinds) - {kind.name for kind in KINDS})
+        if unknown:
+            raise ValueError(f"no kind {unknown[0]!r}; known are {', '.join(kind.name for kind in KINDS)}")
+        return kinds
 
     @field_validator("widths")
     @classmethod
@@ -124,6 +152,10 @@ class RecognitionRecipe(Recipe):
             raise ValueError(f"`start.published` has the weights of `model.network: {' or '.join(PUBLISHED)}` only")
         if self.data.unlabelled and not self.learn.teacher:
             raise ValueError("`data.unlabelled` needs `learn.teacher`, which reads what has no label")
+        if self.learn.anchor and not (self.start.published or self.start.checkpoint):
+            raise ValueError("`learn.anchor` holds on to what the network could do, so it needs `start`")
+        if self.data.looks and self.learn.teacher:
+            raise ValueError("`data.looks` has other time steps than `learn.teacher`: leave out one of them")
         form = FORMS[self.model.network]
         if self.learn.teacher and (form.height, form.stride) != (HEIGHT, STRIDE):
             raise ValueError("`learn.teacher` has the time steps of `model.network: ppocrv3`; choose that network")

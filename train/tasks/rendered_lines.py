@@ -11,7 +11,7 @@ from train.ctc_targets import classes_of, steps_needed
 from train.data.augment import augment_line, join_lines
 from train.data.crops import draw_crop, make_text
 from train.data.font_book import FontBook
-from train.data.samples import choose_kind
+from train.data.samples import Emphasis, choose_kind
 from train.errors import LabelError
 from train.task import Batch, Share, sample_rng
 from train.tasks.line_sets import fitted, line_batch
@@ -62,6 +62,8 @@ class RenderedBatches:
     """Probability of each further change (`augment_line`): a line is photographed already."""
     join: float = 0.0
     """Probability that a second line is put beside a line where there is room."""
+    emphasis: Emphasis = ()
+    """Kinds of lines that are drawn more often."""
 
     def __call__(self, step: int, share: Share) -> Batch:
         """Draw one process's lines of a step; `n_refused` counts what was drawn and could not be learnt."""
@@ -79,7 +81,7 @@ class RenderedBatches:
     def width(self, step: int) -> int:
         """The width of a step's lines: that of a line drawn by chance, so that widths come as often as they occur."""
         rng = np.random.default_rng([self.seed, step])
-        return self.shape.bucket(make_text(rng, choose_kind(rng), tuple(self.charset)))
+        return self.shape.bucket(make_text(rng, choose_kind(rng, self.emphasis), tuple(self.charset)))
 
     def sample(self, index: int, width: int) -> tuple[NDArray[np.uint8], str, int]:
         """Line number `index` for a batch of a width, its text, and how many were refused before it.
@@ -90,7 +92,7 @@ class RenderedBatches:
         rng = sample_rng(self.seed, index)
         n_refused = 0
         for _ in range(MAX_TRIES):
-            kind = choose_kind(rng)
+            kind = choose_kind(rng, self.emphasis)
             text = make_text(rng, kind, tuple(self.charset))
             if self.shape.bucket(text) != width:
                 continue
@@ -112,7 +114,7 @@ class RenderedBatches:
     ) -> tuple[NDArray[np.uint8], str]:
         if image.shape[1] * self.shape.height / image.shape[0] > ROOM * width:
             return image, text
-        kind = choose_kind(rng)
+        kind = choose_kind(rng, self.emphasis)
         more_text = make_text(rng, kind, tuple(self.charset))
         more = draw_crop(rng, kind, more_text, self.fonts)
         if more is None:

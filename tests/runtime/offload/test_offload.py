@@ -70,9 +70,10 @@ class LocalReader(CodeReader):
         quads: Sequence[NDArray[np.float32]],
         *,
         allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         self.n_rereads += image is not self._searched
-        return super().recognize(image, quads, allowed=allowed)
+        return super().recognize(image, quads, allowed=allowed, closely=closely)
 
 
 class LatinReader(CodeReader):
@@ -84,6 +85,7 @@ class LatinReader(CodeReader):
         quads: Sequence[NDArray[np.float32]],
         *,
         allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         raise ConfigError("cannot read 'Я'")
 

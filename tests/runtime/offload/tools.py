@@ -47,6 +47,7 @@ class CodeReader:
         quads: Sequence[NDArray[np.float32]],
         *,
         allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         """Reads the code at its place; elsewhere, or with few characters, the grey level and from how many it chose."""
         self._before()

@@ -93,6 +93,7 @@ class SteppingReader(FakeReader):
         quads: Sequence[NDArray[np.float32]],
         *,
         allowed: Sequence[frozenset[str] | None] | None = None,
+        closely: bool = False,
     ) -> Recognition:
         assert allowed is not None
         texts = ["all" if only is None else "".join(sorted(only)) for only in allowed]
