@@ -25,6 +25,12 @@ def test_spell_writes_with_the_characters_there_are(text: str, charset: frozense
     assert spell(text, charset) == spelt
 
 
+def test_plates_that_go_without_letters_like_digits_have_none() -> None:
+    writer = Writer(np.random.default_rng(1))
+    assert not set("IOQ") & set("".join(writer.make("plate_us") for _ in range(200)))
+    assert set("IOQ") <= set("".join(writer.make("plate_eu") for _ in range(200)))
+
+
 def test_words_of_the_machine_are_added_to_ours(tmp_path: Path) -> None:
     (tmp_path / "french").write_text("œuf\nabaissement\n", encoding="utf-8")
     words = load_words(tmp_path)

@@ -163,6 +163,21 @@ def _in_order() -> Any:
     return BucketBatch(32, tuple(range(len(TEXTS))))
 
 
+def test_an_anchor_is_what_the_network_begins_with_and_is_neither_trained_nor_kept(make: Make, tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    first = RecognitionTask(make())
+    write_weights(start, first.networks, {"released": "student", "kind": "recognizer", "details": first.details()})
+    task = RecognitionTask(make(start={"checkpoint": start}, learn={"anchor": {}})).train()
+    terms = task.loss(task.batches()(0, Share()))
+    assert set(terms) == {"total", "ctc", "anchor"}
+    assert list(task.networks) == ["student"]
+    before = [p.clone() for p in task.anchor.parameters()]
+    torch.autograd.backward(terms["total"])
+    torch.optim.SGD(task.parameters(), lr=0.1).step()
+    assert all(p.grad is None and torch.equal(p, q) for p, q in zip(task.anchor.parameters(), before, strict=True))
+    assert float(task.loss(task.batches()(0, Share()))["anchor"].detach()) > 0
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
@@ -171,6 +186,13 @@ def _in_order() -> Any:
         ),
         pytest.param({"network": "ppocrv2", "start": {"published": "x.whl"}}, "ppocrv6` only", id="other network"),
         pytest.param({"data": {"unlabelled": ["x"]}}, "needs `learn.teacher`", id="nobody reads"),
+        pytest.param({"learn": {"anchor": {}}}, "needs `start`", id="nothing to hold on to"),
+        pytest.param({"data": {"kinds": {"plates": 2.0}}}, "no kind 'plates'; known are receipt", id="unknown kind"),
+        pytest.param(
+            {"network": "ppocrv3", "learn": {"teacher": {"model": "x.whl"}}, "data": {"looks": [{"height": 32}]}},
+            "leave out one of them",
+            id="looks and a teacher",
+        ),
         pytest.param({"learn": {"teacher": {"model": "x.whl"}}}, "has the time steps of", id="other time steps"),
     ],
 )

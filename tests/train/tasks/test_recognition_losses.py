@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from train.tasks.recognition_losses import (
+    anchor_loss,
     attention_loss,
     centre_loss,
     ctc_loss,
@@ -26,6 +27,14 @@ def test_ctc_adds_up_the_paths_of_a_label() -> None:
     likelihood = 0.3 * 0.6 + 0.5 * 0.3 + 0.3 * 0.3
     loss = ctc_loss(logits, torch.tensor([[1]]), torch.tensor([1]))
     assert float(loss) == pytest.approx(-math.log(likelihood), abs=1e-5)
+
+
+def test_what_a_network_said_before_costs_nothing_and_all_else_its_divergence() -> None:
+    before = torch.tensor([[[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]]])
+    assert float(anchor_loss(before.clamp_min(1e-30).log(), before)) == pytest.approx(0, abs=1e-6)
+    loss = anchor_loss(logits_of((0.25, 0.25, 0.5), (0.5, 0.25, 0.25)), before)
+    expected = 0.5 * math.log(2) + 0.3 * math.log(1.2) + 0.2 * math.log(0.4) + math.log(2)
+    assert float(loss) == pytest.approx(expected, abs=1e-6)
 
 
 def test_ctc_is_the_mean_over_lines_whatever_the_length_of_their_labels() -> None:
