@@ -58,9 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     published.add_argument(
         "--published", type=Path, required=True, metavar="WHEEL", help="rapidocr-onnxruntime 1.2.13, or its folder"
     )
-    published.add_argument(
-        "--published-v6", type=Path, required=True, metavar="WHEEL", help="rapidocr 3.10.0, or its folder"
-    )
     published.add_argument("--no-int8", action="store_true", help="FP only")
 
     latin = commands.add_parser(
@@ -112,13 +109,13 @@ def _parser() -> argparse.ArgumentParser:
 def _latin(args: argparse.Namespace) -> None:
     from optimize.latin import latin_ingredients
 
-    _build(latin_ingredients(args.published, args.published_v6, fonts=args.fonts), args)
+    _build(latin_ingredients(args.published, fonts=args.fonts), args)
 
 
 def _cuda(args: argparse.Namespace) -> None:
     from optimize.cuda import cuda_ingredients
 
-    _build(cuda_ingredients(args.published, args.published_v6), args)
+    _build(cuda_ingredients(args.published), args)
 
 
 def _build(ingredients: "Ingredients", args: argparse.Namespace) -> None:

@@ -21,17 +21,16 @@ from optimize.qdq_lint import check_for_tensorrt
 from optimize.quantize import Tensor
 
 
-def cuda_ingredients(published: Path, v6: Path) -> Ingredients:
+def cuda_ingredients(published: Path) -> Ingredients:
     """What the pack is made of: all of `latin`, in another format.
 
     Args:
         published: The wheel rapidocr-onnxruntime 1.2.13, or a folder with its ONNX files.
-        v6: The wheel rapidocr 3.10.0, or a folder with its ONNX files.
 
     Raises:
         ModelError: the files are not there.
     """
-    latin = latin_ingredients(published, v6, form=ONNX)
+    latin = latin_ingredients(published, form=ONNX)
     return replace(latin, name="latin-cuda", description=f"{latin.description}; ONNX for NVIDIA GPUs")
 
 

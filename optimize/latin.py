@@ -1,15 +1,15 @@
-"""The default pack `latin`: PP-OCRv3's detector and classifier, and PP-OCRv6 small's recogniser.
+"""The default pack `latin`: PP-OCRv3's detector and classifier, and a recogniser trained from PP-OCRv6 small's.
 
-All are published weights in our own modules. The recogniser's head is cut down to the letters of European languages in
-Latin script; its lines are squeezed, and then cost what PP-OCRv3's did.
+All are in our own modules, detector and classifier with published weights, the recogniser with those that
+train/recipes/rec_default.yaml came to. Its head is cut down to the letters of European languages in Latin script; its
+lines are squeezed, and then cost what PP-OCRv3's did.
 """
 
 from pathlib import Path
 from typing import Any
 
-from edge_ocr.charset import Charset
 from edge_ocr.detection import DetectorThresholds, ScaleRule
-from edge_ocr.pack import DetectorSpec, Files, OrientationSpec, Origin, RecognizerSpec, SecondLook
+from edge_ocr.pack import DetectorSpec, Files, OrientationSpec, Origin, RecognizerSpec, SecondLook, file_sha256
 from optimize.build import CENTRED, IMAGENET, Ingredients
 from optimize.equalize import equalize, normalized
 from optimize.formats import IR, NetworkFormat
@@ -19,14 +19,22 @@ from optimize.rewrite import SubpixelDetector
 from train.nets.db import DBDetector
 from train.pretrained import (
     RECOGNIZER_FILE,
+    V6_RECOGNIZER_FILE,
     V6_WHEEL,
     WHEEL,
     PublishedModels,
-    published_v6,
-    restrict_charset,
-    v6_origin,
 )
-from train.tasks.recognition_recipe import LATIN_CHARSET
+from train.released import load_released
+
+TRAINED = Path(__file__).parents[1] / "train" / "weights" / "recognizer.safetensors"
+"""Kept by `python -m train keep`; its .json says which run it comes from."""
+BEGAN_WITH = Origin(
+    what=V6_RECOGNIZER_FILE,
+    source=f"PaddleOCR PP-OCRv6, as ONNX in {V6_WHEEL}",
+    licence="Apache-2.0",
+    sha256="6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+)
+"""What the recogniser's training began with."""
 
 LOOKS: dict[str, Any] = {
     "height": 32,
@@ -53,12 +61,11 @@ N_EQUALIZED = 6
 """Rendered pages whose activations say how loud the detector's channels are: more change no factor by 10 %."""
 
 
-def latin_ingredients(published: Path, v6: Path, *, form: NetworkFormat = IR, fonts: Path | None = None) -> Ingredients:
+def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path | None = None) -> Ingredients:
     """What the default pack is made of.
 
     Args:
         published: The wheel rapidocr-onnxruntime 1.2.13, or a folder with its ONNX files.
-        v6: The wheel rapidocr 3.10.0, or a folder with its ONNX files.
         form: What the networks are written as.
         fonts: Folder of fonts for the pages that the detector is equalised on; None for the system's.
 
@@ -66,14 +73,15 @@ def latin_ingredients(published: Path, v6: Path, *, form: NetworkFormat = IR, fo
         ModelError: the files are not there.
     """
     models = PublishedModels(published)
-    charset = Charset.from_file(LATIN_CHARSET)
-    origin = {name: (f"PP-OCRv3, as ONNX in {WHEEL}", sha256) for name, sha256 in models.origin().items()}
-    del origin[RECOGNIZER_FILE]
-    origin |= {name: (f"PP-OCRv6, as ONNX in {V6_WHEEL}", sha256) for name, sha256 in v6_origin(v6).items()}
-
-    def recognizer() -> Any:
-        full, characters = published_v6(v6)
-        return form.convert(restrict_charset(full, characters, tuple(charset)), "recognizer")
+    trained = load_released(TRAINED)
+    source, about = trained.about["kept_from"], trained.about
+    run = f"{TRAINED.stem}, step {about['step']} of {about['recipe']['steps']}, revision {about['revision']}"
+    kept = Origin(
+        what=f"train/weights/{TRAINED.name}",
+        source=f"edge-ocr, trained on rendered lines from {V6_RECOGNIZER_FILE}, {source['share']:g} of the way",
+        licence="Apache-2.0",
+        sha256=file_sha256(TRAINED),
+    )
 
     def detector() -> Any:
         # TensorRT has fast transposed convolutions, and quantises by its own rules.
@@ -83,14 +91,19 @@ def latin_ingredients(published: Path, v6: Path, *, form: NetworkFormat = IR, fo
 
     return Ingredients(
         name="latin",
-        version="4",
-        description="PP-OCRv3 detector, PP-OCRv6 small recogniser, restricted to European languages in Latin script",
+        version="5",
+        description="PP-OCRv3 detector, recogniser trained from PP-OCRv6 small, for European languages in Latin script",
         licence="Apache-2.0",
-        origin=tuple(
-            Origin(what=name, source=f"PaddleOCR {source}", licence="Apache-2.0", sha256=sha256)
-            for name, (source, sha256) in origin.items()
+        origin=(
+            *(
+                Origin(what=name, source=f"PaddleOCR PP-OCRv3, as ONNX in {WHEEL}", licence="Apache-2.0", sha256=sha256)
+                for name, sha256 in models.origin().items()
+                if name != RECOGNIZER_FILE
+            ),
+            BEGAN_WITH,
+            kept,
         ),
-        charset=charset,
+        charset=trained.charset,
         form=form,
         detector=detector,
         detector_spec=DetectorSpec(
@@ -99,7 +112,7 @@ def latin_ingredients(published: Path, v6: Path, *, form: NetworkFormat = IR, fo
             scale=SCALE,
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=1.8, dilate=True),
         ),
-        recognizer=recognizer,
+        recognizer=lambda: form.convert(trained.network, "recognizer"),
         recognizer_spec=RecognizerSpec(
             files=Files(fp=f"recognizer.fp{form.suffix}"),
             normalization=CENTRED,
@@ -110,6 +123,7 @@ def latin_ingredients(published: Path, v6: Path, *, form: NetworkFormat = IR, fo
         orientation_spec=OrientationSpec(
             files=Files(fp=f"orientation.fp{form.suffix}"), normalization=CENTRED, height=48, width=192
         ),
+        training_runs=(run,),
     ).with_int8()
 
 

@@ -72,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument(
         "--out", type=Path, required=True, metavar="G.safetensors", help="the file; G.json goes beside it"
     )
+    keep.add_argument(
+        "--share", type=_share, default=1.0, help="of the way from the weights that the run began with (default: all)"
+    )
     keep.set_defaults(run=_keep)
 
     slim = commands.add_parser(
@@ -149,7 +152,7 @@ def _share(text: str) -> float:
 def _keep(args: argparse.Namespace) -> None:
     from train.keep import keep_weights
 
-    size = keep_weights(args.checkpoint, args.out)
+    size = keep_weights(args.checkpoint, args.out, share=args.share)
     sys.stderr.write(f"{args.out}: {size / 1e6:.2f} MB\n")
 
 

@@ -73,7 +73,7 @@ def test_an_output_that_cannot_be_written_fails(
     [
         pytest.param(["import", "nowhere", "--family", "v3"], "nowhere: no file", id="import of nothing"),
         pytest.param(
-            ["latin", "--published", "nowhere", "--published-v6", "nowhere"],
+            ["latin", "--published", "nowhere"],
             "nowhere: no such file or folder",
             id="latin of nothing",
         ),
@@ -94,7 +94,7 @@ def test_missing_weights_fail(
         pytest.param(["fly"], id="an unknown command"),
         pytest.param(["latin"], id="no output"),
         pytest.param(["import", "x", "--family", "v99", "--out", "y"], id="an unknown family"),
-        pytest.param(["latin", "--publish", "x", "--published-v6", "x", "--out", "y"], id="a shortened option"),
+        pytest.param(["latin", "--publish", "x", "--out", "y"], id="a shortened option"),
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +113,7 @@ def test_help_needs_no_torch_and_a_missing_package_says_what_to_type(tmp_path: P
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert optimize("--help").returncode == 0
-    failed = optimize("latin", "--published", "x", "--published-v6", "x", "--out", "y")
+    failed = optimize("latin", "--published", "x", "--out", "y")
     assert failed.returncode == 2
     assert failed.stderr == "optimize latin: needs the package torch: pip install -e '.[optimize]'\n"
 

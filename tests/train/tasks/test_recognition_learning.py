@@ -15,6 +15,7 @@ from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError
 from train.centres import load_centres, write_centres
 from train.checkpoint import read_tensors, write_weights
+from train.keep import keep_weights
 from train.recipe import Recipe, load_recipe
 from train.released import load_released
 from train.task import Share
@@ -211,3 +212,23 @@ def test_labels_that_cannot_be_learnt_are_counted(make: Make, lines: Path, caplo
     (lines / "labels.jsonl").write_text("\n".join(map(json.dumps, records)))
     RecognitionTask(make(data={"drop": True})).batches()
     assert "3 of 4 lines dropped" in caplog.text
+
+
+def test_kept_weights_may_go_part_of_the_way_from_the_start(make: Make, tmp_path: Path) -> None:
+    start, kept = tmp_path / "start.safetensors", tmp_path / "kept.safetensors"
+    first = RecognitionTask(make())
+    write_weights(start, first.networks, {"released": "student", "kind": "recognizer", "details": first.details()})
+    recipe = make(start={"checkpoint": start}, optimizer={"lr": 0.01})
+    train(recipe, tmp_path / "run")
+    keep_weights(tmp_path / "run" / "last.safetensors", kept, share=0.25)
+    before, after, between = (read_tensors(path)[0] for path in (start, tmp_path / "run" / "last.safetensors", kept))
+    name = "student.head.classes.weight"
+    assert not torch.allclose(before[name], after[name], atol=1e-3)
+    torch.testing.assert_close(between[name].float(), before[name].lerp(after[name], 0.25), atol=1e-3, rtol=1e-3)
+    assert read_tensors(kept)[1]["kept_from"]["share"] == 0.25
+
+
+def test_there_is_no_part_of_the_way_from_random_weights(make: Make, tmp_path: Path) -> None:
+    train(make(), tmp_path / "run")
+    with pytest.raises(ConfigError, match="the run began with random weights"):
+        keep_weights(tmp_path / "run" / "last.safetensors", tmp_path / "kept.safetensors", share=0.5)
