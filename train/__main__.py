@@ -65,6 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=int, default=0, help="processes that make batches ahead (default: %(default)s)")
     run.set_defaults(run=_run)
 
+    ablation = commands.add_parser(
+        "ablation", allow_abbrev=False, help="train what is missing of an ablation; see train/recipes/ablation.yaml"
+    )
+    ablation.add_argument("plan", type=Path, metavar="PLAN.yaml", help="rows, recipes and scales")
+    ablation.add_argument("--scale", required=True, help="how large, by its name in the plan")
+    ablation.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run folders")
+    ablation.add_argument("--only", default="*", metavar="PATTERN", help="rows to train (default: all)")
+    ablation.add_argument("--published", type=Path, metavar="WHEEL", help="rapidocr 3.10.0, the teacher's")
+    ablation.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    ablation.add_argument("--workers", type=int, default=0, help="processes that make batches (default: %(default)s)")
+    ablation.set_defaults(run=_ablation)
+
     keep = commands.add_parser(
         "keep", allow_abbrev=False, help="write a checkpoint's released network small, for train/weights"
     )
@@ -200,6 +212,15 @@ def _run(args: argparse.Namespace) -> None:
     out = args.out or Path("runs") / args.recipe.stem
     recipe = load_recipe(args.recipe, args.set)
     train(recipe, out, resume=args.resume, device=args.device, n_workers=args.workers)
+
+
+def _ablation(args: argparse.Namespace) -> None:
+    from train.ablation import run_ablation
+
+    run_ablation(
+        args.plan, args.scale, args.out, only=args.only, published=args.published, device=args.device,
+        n_workers=args.workers,
+    )  # fmt: skip
 
 
 def _show(args: argparse.Namespace) -> None:
