@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 
 from train.ablation import Record, Row, runs_of
+from train.curves import smoothed
 
 NOT_RUN = "not run"
 MEASURES = {"recognizer": "line_accuracy_folded", "detector": "detection_hmean"}
-COLUMNS = ("steps", "M parameters", "MB FP16", "MB INT8", "ms FP", "ms INT8", "held out")
-HELD_OUT = {"recognizer": "line_accuracy_folded", "detector": "hmean"}
-CURVES = {"recognizer": "one_minus_ned", "detector": "hmean"}
-"""Of the evaluations in training; 1 - NED moves before whole words are right."""
+COLUMNS = ("M parameters", "MB FP16", "MB INT8", "ms FP", "ms INT8", "steps", "held out")
+CURVES = {"recognizer": "ctc", "detector": "student_prob"}
+"""The term of the loss that all rows of a table have, from the labels."""
 TITLES = {"recognizer": "Recogniser", "detector": "Detector"}
 RULES = {
     "recognizer": "Sets and held-out words: words read right, letters and digits without case, %. A line is 320 wide.",
-    "detector": "Sets and held-out pages: detection Hmean (IoU 0.5, ignore rule), %. A page is 640 x 640.",
+    "detector": (
+        "Sets and held-out pages: detection Hmean (IoU 0.5, ignore rule), %, each row at the score threshold best"
+        " on the held-out pages. A page is 640 x 640."
+    ),
 }
 REPRODUCE = """    python -m train ablation train/recipes/ablation.yaml --scale {scale} --out runs/ablation \\
         --published rapidocr-3.10.0-py3-none-any.whl
@@ -36,7 +39,7 @@ class Page:
     measured: Mapping[str, Scores]
     """By run; those that were not trained to their end are missing."""
     costs: Mapping[str, Mapping[str, Any]]
-    """By kind and network."""
+    """Parameters, sizes and times by row."""
     records: Mapping[str, Sequence[Mapping[str, Any]]]
     """Lines of metrics.jsonl by run."""
     notes: str = ""
@@ -60,14 +63,14 @@ def markdown(page: Page, picture: str, limit: int) -> str:
         " data is rendered as the training data is. `benchmarks/ablation.py` makes this page from the run folders:\n",
         REPRODUCE.format(scale=page.record.scale),
         *(_section(page, kind, rows) for kind, rows in page.record.plan.tables.items()),
-        f"![Held-out figures over the steps]({picture})\n",
+        f"![Loss on labels over the steps]({picture})\n",
         page.notes,
     ]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
 def draw_curves(page: Page, path: Path) -> None:
-    """Draw the held-out figures of every run over its steps, a panel a table."""
+    """Draw the loss on labels of every run over its steps, a panel a table."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -77,21 +80,23 @@ def draw_curves(page: Page, path: Path) -> None:
     figure, panels = plt.subplots(1, len(tables), figsize=(5.2 * len(tables), 3.6), layout="constrained", squeeze=False)
     for axes, (kind, rows) in zip(panels[0], tables.items(), strict=True):
         for run in runs_of(rows):
-            points = [one for one in page.records.get(run.name, ()) if "figures" in one]
-            values = [one["figures"][CURVES[kind]] for one in points]
-            axes.plot(
-                [one["step"] for one in points],
-                values,
-                color=f"C{list(rows).index(run.row)}",
-                linestyle=":" if run.is_repeat else "-",
-                label=rows[run.row].name if points and not run.is_repeat else None,
-            )
-        axes.set(xlabel="step", title=f"{TITLES[kind]}: held-out {CURVES[kind]}")
+            steps, losses = label_losses(page.records.get(run.name, ()), CURVES[kind])
+            label = rows[run.row].name if steps and not run.is_repeat else None
+            style = ":" if run.is_repeat else "-"
+            axes.plot(steps, losses, color=f"C{list(rows).index(run.row)}", linestyle=style, label=label)
+        axes.set(xlabel="step", yscale="log", title=f"{TITLES[kind]}: loss on labels ({CURVES[kind]})")
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize="x-small")
     figure.savefig(path, dpi=72)
     plt.close(figure)
+
+
+def label_losses(records: Sequence[Mapping[str, Any]], term: str) -> tuple[list[int], list[float]]:
+    """Steps and the smoothed loss of one network on the labels; CTC of two students is logged as their sum."""
+    logged = [record for record in records if "loss" in record]
+    losses = [record["loss"][term] / (2 if term == "ctc" and "mutual" in record["loss"] else 1) for record in logged]
+    return [record["step"] for record in logged], smoothed(losses)
 
 
 def _section(page: Page, kind: str, rows: Mapping[str, Row]) -> str:
@@ -105,23 +110,20 @@ def _section(page: Page, kind: str, rows: Mapping[str, Row]) -> str:
 
 
 def _cells(page: Page, kind: str, sets: Sequence[str], name: str, row: Row, n: int) -> list[str]:
-    first = page.measured.get(name)
-    if first is None:
-        return [row.name, NOT_RUN, *[""] * (n - 2)]
-    cost = page.costs[f"{kind} {first['network']}"]
-    columns = [_values(page, name, row, ["held_out", HELD_OUT[kind]])]
-    columns += [_values(page, name, row, ["sets", one, MEASURES[kind]]) for one in sets]
-    return [
+    cost, first = page.costs[name], page.measured.get(name)
+    costs = [
         row.name,
-        str(first["steps"]),
         f"{cost['parameters'] / 1e6:.2f}",
         f"{cost['fp_bytes'] / 1e6:.2f}",
         f"{cost['int8_bytes'] / 1e6:.2f}",
         f"{cost['fp_ms']:.1f}",
         f"{cost['int8_ms']:.1f}",
-        *map(_with_range, columns),
-        _gain(page, kind, sets, name, row),
     ]
+    if first is None:
+        return [*costs, NOT_RUN, *[""] * (n - len(costs) - 1)]
+    columns = [_values(page, name, row, ["held_out"])]
+    columns += [_values(page, name, row, ["sets", one, MEASURES[kind]]) for one in sets]
+    return [*costs, str(first["steps"]), *map(_with_range, columns), _gain(page, kind, sets, name, row)]
 
 
 def _gain(page: Page, kind: str, sets: Sequence[str], name: str, row: Row) -> str:
@@ -137,7 +139,9 @@ def _spread(page: Page, kind: str, sets: Sequence[str], rows: Mapping[str, Row])
     said = "`gain`: mean of the real sets, in points, over the row that a row adds to."
     for name, row in rows.items():
         values = [_values(page, name, row, ["sets", one, MEASURES[kind]]) for one in sets]
-        if values and len(values[0]) > 1:
+        if values and len(row.seeds) > 1 and len(values[0]) == 1:
+            said += f" {row.name} was trained with one seed only so far: what chance does is not known yet."
+        elif values and len(values[0]) > 1:
             means = np.mean(values, axis=0)
             said += (
                 f" {row.name} was trained with {len(means)} seeds (mean, range in brackets): that mean moved by"

@@ -60,7 +60,7 @@ def test_a_row_must_name_rows_that_there_are(plan: Path) -> None:
         load_yaml_model(plan, Plan)
 
 
-@pytest.mark.parametrize("scale", ["cpu", "gpu"])
+@pytest.mark.parametrize("scale", ["cpu", "gpu_hour", "gpu"])
 def test_all_recipes_of_the_shipped_plan_load(scale: str) -> None:
     shipped = load_yaml_model(SHIPPED, Plan)
     for run in runs_of(shipped.rows):
