@@ -70,13 +70,14 @@ def markdown(page: Page, picture: str, limit: int) -> str:
 
 
 def draw_curves(page: Page, path: Path) -> None:
-    """Draw the loss on labels of every run over its steps, a panel a table."""
+    """Draw the loss on labels of every run over its steps, a panel for each table that has runs."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    tables = page.record.plan.tables
+    known = [(kind, rows) for kind, rows in page.record.plan.tables.items() if page.measured.keys() & rows.keys()]
+    tables = dict(known) or page.record.plan.tables
     figure, panels = plt.subplots(1, len(tables), figsize=(5.2 * len(tables), 3.6), layout="constrained", squeeze=False)
     for axes, (kind, rows) in zip(panels[0], tables.items(), strict=True):
         for run in runs_of(rows):
