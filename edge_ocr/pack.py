@@ -108,8 +108,17 @@ class SecondLook(_Strict):
     """Readings that score less are of no text that a second look would find."""
     below: float
     """Readings that score this or more stand."""
+    few_lines: int = 0
+    """On a page of so many lines and no more, where another look costs little, `below_of_few` takes its place."""
+    below_of_few: float = 0.0
     height: int
     width_scale: WidthScale = 1.0
+    margin: float = 0.0
+    """How much further than its quad a line is cut at both ends, in heights: detectors cut off first letters."""
+
+    def limit(self, n_lines: int) -> float:
+        """The score that readings need to stand, on a page of so many lines."""
+        return max(self.below, self.below_of_few) if n_lines <= self.few_lines else self.below
 
 
 class RecognizerSpec(Network):

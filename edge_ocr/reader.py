@@ -257,6 +257,7 @@ class Reader:
             self._recognizer,
             height=look.height,
             width_scale=look.width_scale,
+            margin=look.margin if isinstance(look, SecondLook) else 0.0,
             widths=widths,
             batch=batch,
             charset=self.pack.charset,
@@ -278,7 +279,8 @@ class Reader:
         if closely:
             return self._cut_and_read(again, pixels, quads, allowed, clock)
         readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
-        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
+        below = look.limit(len(quads))
+        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < below]
         there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
         for i, timed in zip(doubtful, self._cut_and_read(again, pixels, there, held, clock), strict=True):
             readings[i] = max(readings[i], timed, key=lambda one: one.reading.score)

@@ -16,7 +16,7 @@ from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_best_path
 from edge_ocr.engines import CompiledNetwork
 from edge_ocr.errors import ModelError
-from edge_ocr.geometry import MAX_WARPED_PX, Quad, cut_crop, image_quad, quad_size
+from edge_ocr.geometry import MAX_WARPED_PX, Quad, clip_quad, cut_crop, image_quad, lengthened, quad_size
 from edge_ocr.page import Reading
 
 PAD = 127
@@ -50,6 +50,7 @@ class LineReader:
         *,
         height: int,
         width_scale: float = 1.0,
+        margin: float = 0.0,
         widths: Sequence[int],
         batch: int = 1,
         charset: Charset,
@@ -60,6 +61,7 @@ class LineReader:
             network: Takes (1, height, width, 3) uint8, gives classes and scores, (1, T) each.
             height: Rows of a crop.
             width_scale: Columns of a crop beside those that would keep its aspect.
+            margin: How much further than a quad to cut at both ends, in heights of it.
             widths: Static widths, ascending.
             batch: Lines that `read_together` should get, where there are many.
             charset: The characters of its classes.
@@ -68,12 +70,15 @@ class LineReader:
         self._network = network
         self._height = height
         self._width_scale = width_scale
+        self._margin = margin
         self._widths = list(widths)
         self._charset = charset
         self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
 
     def cut(self, image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
         """Cut a line out of an image (H, W, 3) uint8, as `read` takes it; see `cut_line`."""
+        if self._margin:
+            quad = clip_quad(lengthened(quad, self._margin), image.shape[1], image.shape[0])
         return cut_line(image, quad, self._height, self._width_scale)
 
     def read(self, crop: NDArray[np.uint8], allowed: Allowed = None) -> TimedReading:
@@ -109,7 +114,7 @@ class LineReader:
 
     def padded_width(self, quad: Quad) -> int:
         """The static width that the crop of a quad is padded to; its own width where it is read in parts."""
-        width = line_width(quad, self._height, self._width_scale)
+        width = line_width(lengthened(quad, self._margin), self._height, self._width_scale)
         return width if width > self._widths[-1] else self._widths[bisect_left(self._widths, width)]
 
     def read_together(self, crops: Sequence[NDArray[np.uint8]], allowed: Allowed = None) -> list[TimedReading]:

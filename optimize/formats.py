@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openvino as ov
 from torch import nn
 
 from edge_ocr.pack import Normalization
@@ -30,6 +31,8 @@ class NetworkFormat:
     """Write a folded network, its weights in FP16."""
     quantize: Callable[[Any, str, Sequence[quantize.Tensor]], Any]
     """A folded network in INT8, from inputs as the device feeds them."""
+    reread: Callable[[Path], Any] | None = None
+    """Read what `save` wrote, so that INT8 is made of the rounded weights that it is held against; None: not needed."""
 
 
 def _fold(model: Any, network: str, normalization: Normalization) -> Any:
@@ -41,6 +44,12 @@ def _quantize(model: Any, network: str, calibration: Sequence[quantize.Tensor]) 
 
 
 IR = NetworkFormat(
-    suffix=".xml", convert=from_torch, n_classes=head_classes, fold=_fold, save=save_fp16, quantize=_quantize
+    suffix=".xml",
+    convert=from_torch,
+    n_classes=head_classes,
+    fold=_fold,
+    save=save_fp16,
+    quantize=_quantize,
+    reread=lambda path: ov.Core().read_model(path),
 )
 """OpenVINO's, for CPUs."""

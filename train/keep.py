@@ -13,6 +13,7 @@ from edge_ocr.errors import ConfigError, ModelError
 from train.checkpoint import below, read_tensors, write_bytes, write_tensors
 from train.recipe import task_class
 
+ROOT = Path(__file__).parents[1]
 MAX_BYTES = 6 << 20
 """What a network may take in train/weights."""
 
@@ -47,6 +48,7 @@ def keep_weights(checkpoint: Path, out: Path, *, share: float = 1.0) -> int:
     beyond = [name for name, tensor in kept.items() if not torch.isfinite(tensor).all()]
     if beyond:
         raise ModelError(f"{checkpoint}: {beyond[0]} does not fit into half precision; was the run healthy?")
+    about = {**about, "recipe": _without_machine(about.get("recipe"))}
     sha256 = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     source = {"checkpoint": checkpoint.name, "sha256": sha256, "share": share}
     part = out.with_name(f".{out.name}.new")
@@ -73,3 +75,14 @@ def _on_the_way(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: f
     return {
         name: start[name].lerp(tensor, share) if tensor.is_floating_point() else tensor for name, tensor in end.items()
     }
+
+
+def _without_machine(value: Any) -> Any:
+    """A recipe without the paths of the machine that it ran on: those of the project from its root, names of others."""
+    if isinstance(value, dict):
+        return {key: _without_machine(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_machine(each) for each in value]
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        return value
+    return str(Path(value).relative_to(ROOT)) if Path(value).is_relative_to(ROOT) else Path(value).name

@@ -11,6 +11,7 @@ from edge_ocr.geometry import (
     cut_crop,
     image_quad,
     is_vertical,
+    lengthened,
     order_corners,
     quad_size,
     reading_order,
@@ -89,6 +90,15 @@ def test_the_size_of_a_quad_is_the_longer_of_opposite_sides() -> None:
     assert quad_size(np.array([[0, 0], [10, 0], [12, 5], [0, 4]], dtype=np.float32)) == pytest.approx(
         (12.04, 5.39), abs=0.01
     )
+
+
+def test_a_quad_is_lengthened_along_its_line_at_both_ends() -> None:
+    level = np.array([[10, 10], [50, 10], [50, 30], [10, 30]], np.float32)
+    np.testing.assert_allclose(lengthened(level, 0.5), [[0, 10], [60, 10], [60, 30], [0, 30]])
+    np.testing.assert_allclose(lengthened(level, 0.0), level)
+    slanted = np.array([[0, 0], [30, 40], [22, 46], [-8, 6]], np.float32)  # 50 long, 10 high
+    np.testing.assert_allclose(lengthened(slanted, 0.5)[0], [-3, -4], atol=1e-5)
+    np.testing.assert_allclose(quad_size(lengthened(slanted, 0.5)), (60, 10), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def toy_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "N_LINES", 6)
+    monkeypatch.setattr(build, "CALIBRATION_LINES", 6)
     monkeypatch.setattr(build, "N_PAGES", 1)
 
 

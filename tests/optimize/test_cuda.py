@@ -111,6 +111,7 @@ def test_int8_is_made_by_the_rules_and_held_against_fp(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, font_folder: Path
 ) -> None:
     monkeypatch.setattr(build, "N_LINES", 6)
+    monkeypatch.setattr(build, "CALIBRATION_LINES", 6)
     monkeypatch.setattr(build, "N_PAGES", 1)
     for name in ("DETECTOR_MARGIN", "RECOGNIZER_MARGIN", "ORIENTATION_MARGIN"):
         monkeypatch.setattr(gate, name, 1.0)

@@ -69,6 +69,7 @@ def test_the_command_replaces_the_recogniser_and_tells_what_has_changed(
 ) -> None:
     for module in (build, finetuned):
         monkeypatch.setattr(module, "N_LINES", 3)
+    monkeypatch.setattr(build, "CALIBRATION_LINES", 3)
     options = [
         "--base",
         str(base),

@@ -13,6 +13,7 @@ from train.checkpoint import read_tensors, write_weights
 from train.keep import keep_weights
 from train.recipe import Start
 from train.start import start_network
+from train.tasks.recognition_recipe import LATIN_CHARSET
 
 
 @pytest.fixture
@@ -24,7 +25,11 @@ def network() -> nn.Sequential:
 def checkpoint(network: nn.Sequential, tmp_path: Path) -> Path:
     path = tmp_path / "best.safetensors"
     networks = nn.ModuleDict({"student": network, "peer": nn.Linear(3, 2)})
-    write_weights(path, networks, {"released": "student", "details": {}, "revision": "abc"})
+    recipe = {
+        "data": {"sets": ["/home/me/own/train.jsonl", "own/more.jsonl"]},
+        "model": {"charset": str(LATIN_CHARSET)},
+    }
+    write_weights(path, networks, {"released": "student", "details": {}, "revision": "abc", "recipe": recipe})
     return path
 
 
@@ -38,6 +43,8 @@ def test_the_released_network_is_kept_in_half_precision_with_its_origin(checkpoi
     assert not any(name.startswith("peer") for name in tensors)
     assert about["revision"] == "abc"
     assert about["kept_from"]["checkpoint"] == "best.safetensors"
+    assert about["recipe"]["data"]["sets"] == ["train.jsonl", "own/more.jsonl"]
+    assert about["recipe"]["model"]["charset"] == "train/charsets/latin.txt"
     assert json.loads(out.with_suffix(".json").read_text()) == about
 
 
@@ -65,6 +72,6 @@ def test_a_network_that_is_too_large_leaves_nothing_behind(
     monkeypatch.setattr(keep, "MAX_BYTES", 10)
     out = tmp_path / "weights" / "kept.safetensors"
     out.parent.mkdir()
-    with pytest.raises(ModelError, match="above 0 MB a network"):
+    with pytest.raises(ModelError, match=r"above 0\.0 MB a network"):
         keep_weights(checkpoint, out)
     assert list(out.parent.iterdir()) == []

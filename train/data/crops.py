@@ -96,7 +96,8 @@ def draw_crop(rng: np.random.Generator, kind: LineKind, text: str, fonts: FontBo
     """Draw a line of a kind as a crop, (H, W, 3) uint8 BGR; None where no font can show the text."""
     height_px = round(float(np.exp(rng.uniform(*np.log(kind.height_px)))))
     ink_px = max(8, round(height_px * _INK_PART * _OVERSAMPLED))
-    if "segments" in kind.prints:
+    # A charset may have nothing that segments can show: then a display is printed.
+    if "segments" in kind.prints and segments.can_show(text):
         pixels, ink_box_px = _draw_display(rng, kind, text, ink_px)
     else:
         how = choose_type(rng, kind, text, fonts, max(_MIN_EM_PX, round(ink_px * 1.25)))

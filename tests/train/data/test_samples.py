@@ -44,6 +44,13 @@ def test_a_charset_without_the_space_gives_texts_without(book: FontBook) -> None
         assert " " not in draw_line(seed, 0, book, string.digits + string.ascii_letters)[1]
 
 
+def test_a_display_prints_what_its_segments_cannot_show(book: FontBook) -> None:
+    (display,) = (kind for kind in KINDS if kind.name == "display")
+    image, text = draw_line_of(np.random.default_rng(1), display, book, "mw")
+    assert set(text) <= set("mw")
+    assert np.ptp(image) > 20
+
+
 def test_a_folder_without_fonts_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="apt-get install"):
         FontBook.from_folder(tmp_path)
