@@ -23,7 +23,7 @@ RULES = {
         " on the held-out pages. A page is 640 x 640."
     ),
 }
-REPRODUCE = """    python -m train ablation train/recipes/ablation.yaml --scale {scale} --out runs/ablation \\
+REPRODUCE = """    python -m train ablation train/ablation.yaml --scale {scale} --out runs/ablation \\
         --published rapidocr-3.10.0-py3-none-any.whl
     python -m benchmarks.ablation runs/ablation --data DATA --out docs/ablation.md
 """

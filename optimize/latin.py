@@ -1,7 +1,7 @@
 """The default pack `latin`: PP-OCRv3's detector and classifier, and a recogniser trained from PP-OCRv6 small's.
 
 All are in our own modules, detector and classifier with published weights, the recogniser with those that
-train/recipes/rec_default.yaml came to. Its head is cut down to the letters of European languages in Latin script; its
+train/recipes/rec_latin.yaml came to. Its head is cut down to the letters of European languages in Latin script; its
 lines are squeezed, and then cost what PP-OCRv3's did.
 """
 

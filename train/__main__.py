@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
 
     ablation = commands.add_parser(
-        "ablation", allow_abbrev=False, help="train what is missing of an ablation; see train/recipes/ablation.yaml"
+        "ablation", allow_abbrev=False, help="train what is missing of an ablation; see train/ablation.yaml"
     )
     ablation.add_argument("plan", type=Path, metavar="PLAN.yaml", help="rows, recipes and scales")
     ablation.add_argument("--scale", required=True, help="how large, by its name in the plan")

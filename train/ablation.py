@@ -1,6 +1,6 @@
 """`python -m train ablation`: train all rows of an ablation, one after the other, at one scale; resumable.
 
-A plan (train/recipes/ablation.yaml) says which rows there are, by which recipes, and what each scale changes in them.
+A plan (train/ablation.yaml) says which rows there are, by which recipes, and what each scale changes in them.
 The folder of the runs keeps it, and `python -m benchmarks.ablation` makes the page from that folder alone.
 """
 
@@ -35,7 +35,7 @@ class Row(Settings):
     name: str
     """In the table."""
     recipe: str
-    """File beside the plan."""
+    """File, from the folder of the plan."""
     over: str | None = None
     """Row that it adds something to, and is compared with."""
     set: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ def run_ablation(
     """Train what is not trained yet; what was begun goes on.
 
     Args:
-        path: The plan; its recipes lie beside it.
+        path: The plan; it names its recipes from its own folder.
         scale_name: One of its scales.
         out: Folder of the run folders.
         only: Pattern of the rows to train.

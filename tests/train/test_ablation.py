@@ -12,7 +12,7 @@ from train.data.font_book import FontBook
 from train.datasets.formats import read_labels
 from train.run_folder import RunFolder
 
-SHIPPED = Path(__file__).parents[2] / "train" / "recipes" / "ablation.yaml"
+SHIPPED = Path(__file__).parents[2] / "train" / "ablation.yaml"
 
 
 @pytest.fixture

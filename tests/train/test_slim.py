@@ -73,7 +73,7 @@ def test_training_starts_from_what_was_written(
     characters = ("a", "b", "1", " ", "€")
     monkeypatch.setattr("train.slim.published_v6", lambda _: (ppocrv6_recognizer(6).eval(), characters))
     (tmp_path / "charset.txt").write_text("a\n1\n \n", encoding="utf-8")
-    path = Path(__file__).parents[2] / "train" / "recipes" / "rec_latin.yaml"
+    path = Path(__file__).parents[2] / "train" / "recipes" / "rec_slim.yaml"
     changes = ["learn.teacher=null", "start.checkpoint=null", "batch_size=1", f"data.fonts={font_folder}"]
     recipe = load_recipe(path, [*changes, f"model.charset={tmp_path / 'charset.txt'}", "data.widths=[160]"])
     write_slim(recipe, tmp_path, tmp_path / "out" / "slim.safetensors", n_lines=1)
