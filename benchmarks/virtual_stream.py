@@ -6,6 +6,7 @@ figures are those of a machine that does nothing else, whatever else this one do
 broker, and the way that reading really spreads over cores.
 """
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -138,11 +139,12 @@ class VirtualCapture:
     def next_frame(self, timeout_s: float) -> Frame | None:
         """The newest frame that is due; where none is, time passes until there is one, at most the time-out."""
         self._clock.charge()
-        due_s = self._next_index / self._fps
+        # Nothing will be due any more: whoever waits here waits for another camera, or its time would never come.
+        due_s = math.inf if self._has_ended else self._next_index / self._fps
         if self._clock.now_s < due_s:
             self._clock.now_s = min(due_s, self._clock.now_s + timeout_s)
         frame = None
-        if self._clock.now_s >= due_s and not self._has_ended:
+        if self._clock.now_s >= due_s:
             frame = self._newest()
             self._has_ended = frame is None
             self._n_given += frame is not None

@@ -75,6 +75,18 @@ def test_a_wait_is_no_longer_than_the_time_out() -> None:
     assert clock.now_s == pytest.approx(0.25, abs=1e-3)
 
 
+def test_time_passes_for_others_where_a_recording_has_ended() -> None:
+    clock = VirtualClock(1e9)
+    capture = VirtualCapture(DrawnScene(plain, 1, 10), clock, "cam")
+    capture.start()
+    assert capture.next_frame(0.5) is not None
+    assert capture.next_frame(0.5) is None
+    assert capture.ended
+    before_s = clock.now_s
+    assert capture.next_frame(0.5) is None
+    assert clock.now_s == pytest.approx(before_s + 0.5, abs=1e-3)
+
+
 def test_fair_shares_leave_to_others_what_one_does_not_ask_for() -> None:
     assert fair_shares({"a": 10.0, "b": 1.0, "c": 6.0}, 9.0) == {"b": 1.0, "c": 4.0, "a": 4.0}
     assert fair_shares({"a": 1.0, "b": 2.0}, 9.0) == {"a": 1.0, "b": 2.0}
