@@ -50,9 +50,9 @@ OTHER_OCCURRENCE = 0.4
 """A settled text that changes to one less similar than this is another text, not an update."""
 MARK_SCORE = 0.9
 """Score below which a text without a letter or digit is taken for a scratch."""
-LONE_SCORE = 0.95
-"""Score below which a short text without another one of about its size in the frame has to last: textures read as "Q",
-"00" or "+" at up to 0.91, a clear digit on a display at 0.99."""
+LONE_SCORE, LONE_LETTER_SCORE = 0.95, 0.995
+"""Score below which a short text without another one of about its size in the frame has to last, and that of a single
+character: textures read as "Q" or "00" at up to 0.91, as "C" at up to 0.993."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,7 +414,8 @@ class Tracker:
         is_mark = not any(character.isalnum() for character in settled.text)
         if is_mark and settled.score < MARK_SCORE:
             return False
-        is_clear = len(settled.text) > SHORT or (settled.score >= LONE_SCORE and not is_mark)
+        least = LONE_SCORE if len(settled.text) > 1 else LONE_LETTER_SCORE
+        is_clear = len(settled.text) > SHORT or (settled.score >= least and not is_mark)
         return is_clear or self._has_company(track) or self._now_s - track.began_s >= self._config.lone_s
 
     def _has_company(self, track: Track) -> bool:

@@ -151,8 +151,8 @@ def test_a_display_that_alternates_is_followed() -> None:
 
 
 def test_two_equal_texts_side_by_side_are_two_tracks() -> None:
-    stream = Stream().repeat(shown([("0", 600, 100), ("0", 640, 100)]), 20)
-    assert stream.brief == [("begin", "0"), ("begin", "0")]
+    stream = Stream().repeat(shown([("10", 600, 100), ("10", 660, 100)]), 20)
+    assert stream.brief == [("begin", "10"), ("begin", "10")]
     assert [event.track_id for event in stream.events] == [1, 2]
 
 
@@ -390,8 +390,9 @@ def test_memory_is_flat_over_endless_flicker() -> None:
 @pytest.mark.parametrize(
     ("text", "score", "begins_after_s"),
     [
-        pytest.param("7", 0.97, 0.1, id="a clear digit on a display at once"),
-        pytest.param("7", 0.91, 3.0, id="a doubtful one when it has lasted"),
+        pytest.param("7", 0.998, 0.1, id="a clear digit on a display at once"),
+        pytest.param("7", 0.99, 3.0, id="one like a texture when it has lasted"),
+        pytest.param("42", 0.97, 0.1, id="two clear ones at once"),
         pytest.param("00", 0.93, 3.0, id="two letters likewise"),
         pytest.param("%", 0.97, 3.0, id="a mark however clear"),
         pytest.param("GATE", 0.8, 0.1, id="a word is none"),
