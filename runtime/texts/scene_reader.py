@@ -175,7 +175,8 @@ class SceneReader:
         self._gate.accept()
         # In a picture that stays a new find is a line that the detector sees now and then: no reason to look sooner.
         has_new = bool(glance.changed.any()) and any(id(track) not in before for track in self._tracker.tracks)
-        is_new = bool(changes) or has_new
+        # Nor is a text that is there and now read otherwise.
+        is_new = has_new or any(change.type != "update" for change in changes)
         self._plan_next(glance, is_new=is_new)
         timings_ms = _added(detection.timings_ms, recognition.timings_ms)
         size = (detection.width, detection.height)
