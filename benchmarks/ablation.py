@@ -36,13 +36,14 @@ from optimize.evaluate import SIZES, WIDTHS
 from optimize.formats import IR
 from optimize.quantize import detector_inputs, recognizer_inputs
 from optimize.rendered import rendered_lines, rendered_pages
-from train.ablation import HELD_OUT, RECORD, Record, recipe_of, runs_of
+from train.ablation import RECORD, Record, recipe_of, runs_of
 from train.data.drawn_set import write_pages
 from train.data.font_book import FontBook
 from train.evaluation.run import evaluate
 from train.recipe import Recipe, task_class
 from train.released import Released, load_released
 from train.run_folder import RunFolder
+from train.task import HELD_OUT_SEED
 from train.tasks.detection import DetectionRecipe, DetectorSettings
 from train.tasks.recognition_recipe import LearnSettings, RecognitionRecipe
 
@@ -269,7 +270,7 @@ def _held_out_pages(runs: Path) -> Path:
     """Rendered pages to choose thresholds by; drawn where the scale draws none."""
     folder = runs / "pages_held_out"
     if not (folder / "labels.jsonl").exists():
-        write_pages(folder, N_HELD_OUT, HELD_OUT, FontBook.from_folder())
+        write_pages(folder, N_HELD_OUT, HELD_OUT_SEED, FontBook.from_folder())
     return folder
 
 

@@ -68,6 +68,8 @@ def lengthened(quad: Quad, margin: float) -> Quad:
         quad: (4, 2) float32.
         margin: In heights; 0 gives the same quad.
     """
+    if not margin:
+        return quad
     width, height = quad_size(quad)
     along = (quad[[1, 2]] - quad[[0, 3]]) * np.float32(margin * height / max(width, 1.0))
     return np.stack([quad[0] - along[0], quad[1] + along[0], quad[2] + along[1], quad[3] - along[1]])

@@ -21,12 +21,11 @@ from train.data.drawn_set import Words, write_pages, write_words
 from train.data.font_book import FontBook
 from train.recipe import Recipe, Settings, dump_recipe, load_recipe
 from train.run_folder import RunFolder
+from train.task import HELD_OUT_SEED
 from train.trainer import train
 
 RECORD = "ablation.yaml"
 """In the folder of the runs: the plan, and the scale that they were trained at."""
-HELD_OUT = 1_000_000_007
-"""Added to the seed of what is evaluated on in training."""
 
 
 class Row(Settings):
@@ -205,9 +204,9 @@ def draw_sets(drawn: Drawn, recipe: Recipe, out: Path) -> None:
     """Draw those of the sets that a recipe names, where they are not there yet."""
     sets = {
         "words": (drawn.words, drawn.seed),
-        "words_held_out": (drawn.held_out_words, drawn.seed + HELD_OUT),
+        "words_held_out": (drawn.held_out_words, drawn.seed + HELD_OUT_SEED),
         "pages": (drawn.pages, drawn.seed),
-        "pages_held_out": (drawn.held_out_pages, drawn.seed + HELD_OUT),
+        "pages_held_out": (drawn.held_out_pages, drawn.seed + HELD_OUT_SEED),
     }
     words = Words(longest=drawn.longest, singles=drawn.singles, max_aspect=drawn.max_aspect)
     named = dump_recipe(recipe).split()

@@ -51,6 +51,8 @@ from torch import Tensor, nn
 from edge_ocr.errors import ConfigError
 from train.recipe import Recipe
 
+HELD_OUT_SEED = 1_000_000_007
+"""Added to a run's seed: what training cannot reach."""
 Batch = dict[str, Any]
 """Tensors by name, which are moved to the device, and plain data (texts, names of files), which is left alone."""
 

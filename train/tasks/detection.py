@@ -30,7 +30,7 @@ from train.nets.db import DBDetector, DBMaps, lcnet_detector, ppocrv2_detector, 
 from train.recipe import Recipe, Settings
 from train.released import load_released
 from train.start import start_network
-from train.task import Batch, Frozen, Task
+from train.task import HELD_OUT_SEED, Batch, Frozen, Task
 
 MAKERS = {
     "ppocrv2": ppocrv2_detector,
@@ -40,8 +40,6 @@ MAKERS = {
 }
 RULE, THRESHOLDS = ScaleRule(), DetectorThresholds()
 """What a device does by default."""
-HELD_OUT = 1_000_000_007
-"""Added to the seed of scenes that are evaluated on: training cannot reach them."""
 
 
 class DetectorSettings(Settings):
@@ -179,7 +177,7 @@ class DetectionTask(Task):
         settings = self.recipe.evaluation
         sets: dict[str, list[tuple[Scene, bool]]] = {}
         if settings.rendered:
-            source = SceneSource(self.recipe.seed + HELD_OUT, FontBook.from_folder(self.recipe.data.fonts))
+            source = SceneSource(self.recipe.seed + HELD_OUT_SEED, FontBook.from_folder(self.recipe.data.fonts))
             sets["rendered"] = [(source.scene(index), False) for index in range(settings.rendered)]
         for path in settings.sets:
             sets[read_labels(path, limit=1).name] = [(load_scene(page), page.partial) for page in pages_of(path)]

@@ -3,41 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from train.ctc_targets import steps_needed
+from train.nets.ctc import RecognizerForm
 from train.task import Batch, Batches, Share
-
-
-class Look(Protocol):
-    """A size of lines."""
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        ...
-
-    @property
-    def width_scale(self) -> float:
-        """Columns beside those that would keep the aspect."""
-        ...
-
-
-class Form(Protocol):
-    """What a network takes."""
-
-    @property
-    def height(self) -> int:
-        """Rows of the lines that are drawn."""
-        ...
-
-    @property
-    def stride(self) -> int:
-        """Columns a time step."""
-        ...
+from train.tasks.recognition_recipe import LookSettings
 
 
 @dataclass(frozen=True)
@@ -48,8 +21,8 @@ class ShownBatches:
     """
 
     batches: Batches
-    looks: Sequence[Look]
-    form: Form
+    looks: Sequence[LookSettings]
+    form: RecognizerForm
 
     def __call__(self, step: int, share: Share) -> Batch:
         """A process's lines of a step."""

@@ -27,7 +27,7 @@ from train.errors import LabelError
 from train.nets.orientation import OrientationClassifier
 from train.recipe import Recipe, Settings
 from train.start import start_network
-from train.task import Batch, Batches, Share, Task, sample_rng
+from train.task import HELD_OUT_SEED, Batch, Batches, Share, Task, sample_rng
 from train.tasks.line_sets import read_lines
 from train.tasks.mixed_batches import MixedBatches
 from train.tasks.recognition_losses import normalized
@@ -39,7 +39,6 @@ SURE = 0.9
 TURNS_INTO_TEXT = frozenset("0689HINOSXZMWxosznupdbqlI1|-–—=+.·:%/\\()<>[]~#*' \"")
 """Characters that are characters when they stand on their head: a line of these alone has no right way up."""
 MAX_TRIES = 200
-HELD_OUT_SEED = 1_000_000_007
 
 
 class OrientationData(Settings):

@@ -29,7 +29,7 @@ from train.evaluation.measures import line_figures
 from train.nets.attention import AttentionBranch
 from train.nets.ctc import FORMS, Recognizer, RecognizerParts
 from train.start import Published, start_recognizer
-from train.task import Batch, Batches, Frozen, Share, Task
+from train.task import HELD_OUT_SEED, Batch, Batches, Frozen, Share, Task
 from train.tasks.line_sets import (
     LabelledBatches,
     checked_lines,
@@ -54,8 +54,6 @@ from train.tasks.rendered_lines import LineShape, RenderedBatches
 from train.teacher import TaughtBatches, Teacher
 
 STUDENT, PEER = "student", "peer"
-HELD_OUT_SEED = 1_000_000_007
-"""Added to the seed: what training cannot reach."""
 
 
 class RecognitionTask(Task):
