@@ -21,6 +21,15 @@ class Reading:
     char_scores: tuple[float, ...] = ()
     """Probability of each character of `text`, in [0, 1]; empty where nobody knows them."""
 
+    def stripped(self) -> "Reading":
+        """Without spaces around the text, the score that of the rest; as it is where nobody knows the characters'."""
+        text = self.text.strip()
+        if text == self.text or not self.char_scores:
+            return self
+        first = len(self.text) - len(self.text.lstrip())
+        rest = self.char_scores[first : first + len(text)]
+        return Reading(text, sum(rest) / len(rest) if rest else 0.0, rest)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:

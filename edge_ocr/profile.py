@@ -80,9 +80,11 @@ class RecognizerProfile(_Strict):
 
     widths: Annotated[tuple[int, ...], Field(min_length=1)]
     """Widths in pixels, ascending, multiples of 8; a crop is padded to the next, a wider one is read in parts."""
+    strip: int | None = None
+    """One of the widths: on pages of many lines, narrower ones are read side by side in strips of it. None: each line
+    alone."""
     batch: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 1
-    """Narrow lines of one width that a request reads at once, on pages of many lines; only with OpenVINO. Each costs
-    less so, and reads the same, at a few MB per width."""
+    """Strips that a request reads at once, where there are many; more than one only with OpenVINO."""
 
     @field_validator("widths")
     @classmethod
@@ -92,6 +94,14 @@ class RecognizerProfile(_Strict):
         if widths[-1] > MAX_WIDTH:
             raise ValueError(f"{widths[-1]}: at most {MAX_WIDTH}")
         return widths
+
+    @model_validator(mode="after")
+    def _is_a_width(self) -> "RecognizerProfile":
+        if self.strip is not None and self.strip not in self.widths:
+            raise ValueError(f"strip {self.strip}: must be one of widths {list(self.widths)}")
+        if self.batch > 1 and self.strip is None:
+            raise ValueError(f"batch {self.batch}: strips that are read at once, but strip is not given")
+        return self
 
 
 class DeviceProfile(_Strict):

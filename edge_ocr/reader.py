@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.batches import plan_batches
 from edge_ocr.cpu import host_cpu
 from edge_ocr.detection import LineFinder
 from edge_ocr.engines import CompiledNetwork, Engine
@@ -26,6 +26,7 @@ from edge_ocr.pack import OrientationSpec, Pack, RecognizerSpec, SecondLook, loa
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
 from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head
+from edge_ocr.strips import Request, plan_requests
 
 Result = TypeVar("Result")
 
@@ -71,7 +72,8 @@ class Reader:
         widths = [width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width]
         self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
-        self._lines = self._line_reader(manifest.recognizer, widths, batch=self.profile.recognizer.batch)
+        choice = self.profile.recognizer
+        self._lines = self._line_reader(manifest.recognizer, widths, strip=choice.strip, batch=choice.batch)
         self._second_look = manifest.recognizer.second_look
         self._lines_again = self._line_reader(self._second_look, _thinned(widths)) if self._second_look else None
         self._judge: OrientationJudge | None = None
@@ -252,13 +254,16 @@ class Reader:
             return Line("", 0.0, quad)
         return Line(reading.text, reading.score, quad, reading.char_scores)
 
-    def _line_reader(self, look: RecognizerSpec | SecondLook, widths: Sequence[int], *, batch: int = 1) -> LineReader:
+    def _line_reader(
+        self, look: RecognizerSpec | SecondLook, widths: Sequence[int], *, strip: int | None = None, batch: int = 1
+    ) -> LineReader:
         return LineReader(
             self._recognizer,
             height=look.height,
             width_scale=look.width_scale,
             margin=look.margin if isinstance(look, SecondLook) else 0.0,
             widths=widths,
+            strip=strip,
             batch=batch,
             charset=self.pack.charset,
         )
@@ -296,20 +301,21 @@ class Reader:
     ) -> list[TimedReading]:
         """The reading of every quad. A line is cut by who reads it: no stream waits for the last crop."""
 
-        def cut_and_read(task: list[int]) -> list[tuple[float, TimedReading]]:
+        def cut_and_read(request: Request) -> list[tuple[float, TimedReading]]:
             start = time.perf_counter()
-            crops = [lines.cut(pixels, quads[i]) for i in task]
-            cut_ms = (time.perf_counter() - start) * 1e3 / len(task)
-            readings = lines.read_together(crops, allowed[task[0]])
+            strips = [[lines.cut(pixels, quads[i]) for i in strip] for strip in request]
+            cut_ms = (time.perf_counter() - start) * 1e3 / sum(map(len, strips))
+            readings = lines.read_strips(strips, allowed[request[0][0]])
             return [(cut_ms, timed) for timed in readings]
 
         start = time.perf_counter()
-        widths = [lines.padded_width(quad) for quad in quads]
-        tasks = plan_batches(widths, allowed, batch=lines.batch, streams=self._streams)
-        results = self._workers.map(cut_and_read, tasks) if len(tasks) > 1 else map(cut_and_read, tasks)
-        done = {i: line for task, some in zip(tasks, results, strict=True) for i, line in zip(task, some, strict=True)}
+        widths = [lines.content_width(quad) for quad in quads]
+        requests = plan_requests(widths, allowed, strip=lines.strip, batch=lines.batch, streams=self._streams)
+        results = self._workers.map(cut_and_read, requests) if len(requests) > 1 else map(cut_and_read, requests)
+        order = chain.from_iterable(chain.from_iterable(requests))
+        done = dict(zip(order, chain.from_iterable(results), strict=True))
         read = [done[i] for i in range(len(quads))]
-        side_by_side = max(1, min(self._streams, len(tasks)))
+        side_by_side = max(1, min(self._streams, len(requests)))
         cut_ms = sum(ms for ms, _ in read) / side_by_side
         clock.add("crop", cut_ms)
         clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)

@@ -1,4 +1,4 @@
-"""What a line says: a crop is padded to a static width, its best path is decoded."""
+"""What a line says: a crop is padded to a static width or stands in a strip with others, its best path is decoded."""
 
 import math
 import time
@@ -18,6 +18,7 @@ from edge_ocr.engines import CompiledNetwork
 from edge_ocr.errors import ModelError
 from edge_ocr.geometry import MAX_WARPED_PX, Quad, clip_quad, cut_crop, image_quad, lengthened, quad_size
 from edge_ocr.page import Reading
+from edge_ocr.strips import columns_in_strip
 
 PAD = 127
 """Fills a crop up to its width: 0 after normalisation, as the published recognisers were trained."""
@@ -52,6 +53,7 @@ class LineReader:
         width_scale: float = 1.0,
         margin: float = 0.0,
         widths: Sequence[int],
+        strip: int | None = None,
         batch: int = 1,
         charset: Charset,
     ) -> None:
@@ -63,9 +65,11 @@ class LineReader:
             width_scale: Columns of a crop beside those that would keep its aspect.
             margin: How much further than a quad to cut at both ends, in heights of it.
             widths: Static widths, ascending.
-            batch: Lines that `read_together` should get, where there are many.
+            strip: Columns of a strip of several lines; None where lines stand alone.
+            batch: Strips that `read_strips` should get, where there are many.
             charset: The characters of its classes.
         """
+        self.strip = strip
         self.batch = batch
         self._network = network
         self._height = height
@@ -112,42 +116,57 @@ class LineReader:
             text, char_scores = text + gap + reading.text, (*char_scores, *[1.0] * len(gap), *reading.char_scores)
         return TimedReading(Reading(text, score, char_scores), infer_ms)
 
-    def padded_width(self, quad: Quad) -> int:
-        """The static width that the crop of a quad is padded to; its own width where it is read in parts."""
-        width = line_width(lengthened(quad, self._margin), self._height, self._width_scale)
-        return width if width > self._widths[-1] else self._widths[bisect_left(self._widths, width)]
+    def content_width(self, quad: Quad) -> int:
+        """Columns of what `cut` gives for a quad."""
+        return line_width(lengthened(quad, self._margin), self._height, self._width_scale)
 
-    def read_together(self, crops: Sequence[NDArray[np.uint8]], allowed: Allowed = None) -> list[TimedReading]:
+    def read_strips(self, strips: Sequence[Sequence[NDArray[np.uint8]]], allowed: Allowed = None) -> list[TimedReading]:
         """Read several lines in one request.
 
         Args:
-            crops: (height, w, 3) uint8 each, one at least; several only of one `padded_width`, read in one part.
+            strips: Of each the crops that stand side by side in it, (height, w, 3) uint8, one at least; each with its
+                `columns_in_strip` they are no wider than a strip. A single crop may have any width; `read` reads it.
             allowed: As for `read`.
 
         Returns:
-            What `read` gives for each; the milliseconds are shared out evenly.
+            A reading of each crop, strip by strip; the milliseconds are shared out evenly.
         """
+        crops = [crop for strip in strips for crop in strip]
         if len(crops) == 1:
             return [self.read(crops[0], allowed)]
-        return self._read_parts(crops, None if allowed is None else self._class_bias(allowed))
+        assert self.strip is not None
+        shown = np.full((len(strips), self._height, self.strip, 3), PAD, dtype=np.uint8)
+        places = []
+        for n, strip in enumerate(strips):
+            x = 0
+            for crop in strip:
+                shown[n, :, x : x + crop.shape[1]] = crop
+                places.append((n, x, x := x + columns_in_strip(crop.shape[1])))
+        start = time.perf_counter()
+        classes, scores = self._network.infer(shown, None if allowed is None else self._class_bias(allowed))
+        infer_ms = (time.perf_counter() - start) * 1e3 / len(crops)
+        px_per_step = self.strip / classes.shape[1]
+        readings = []
+        for n, left, right in places:
+            steps = slice(round(left / px_per_step), round(right / px_per_step))
+            readings += decode_best_path(classes[n : n + 1, steps], scores[n : n + 1, steps], self._charset)
+        return [TimedReading(reading.stripped(), infer_ms) for reading in readings]
 
     def warm_up(self) -> None:
-        """Compile every static width, so that no later line waits for it."""
-        for width in self._widths:
-            self._read_part(np.full((self._height, width, 3), PAD, dtype=np.uint8))
+        """Compile every shape, so that no later line waits for it."""
+        shapes = [(1, width) for width in self._widths]
+        if self.strip is not None:
+            shapes += [(1, self.strip), (self.batch, self.strip)]
+        for n, width in dict.fromkeys(shapes):
+            self._network.infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8))
 
-    def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None = None) -> TimedReading:
-        return self._read_parts([crop], class_bias)[0]
-
-    def _read_parts(
-        self, crops: Sequence[NDArray[np.uint8]], class_bias: NDArray[np.float32] | None
-    ) -> list[TimedReading]:
-        padded = [pad_crop(crop, self._widths) for crop in crops]
-        together = padded[0] if len(padded) == 1 else np.concatenate(padded)
+    def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> TimedReading:
+        padded = pad_crop(crop, self._widths)
         start = time.perf_counter()
-        classes, scores = self._network.infer(together, class_bias)
-        infer_ms = (time.perf_counter() - start) * 1e3 / len(crops)
-        return [TimedReading(reading, infer_ms) for reading in decode_best_path(classes, scores, self._charset)]
+        classes, scores = self._network.infer(padded, class_bias)
+        infer_ms = (time.perf_counter() - start) * 1e3
+        [reading] = decode_best_path(classes, scores, self._charset)
+        return TimedReading(reading.stripped(), infer_ms)
 
 
 def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:

@@ -1,7 +1,4 @@
-"""What there is to choose: one dimension after the other, each with the values that make sense on this host.
-
-The recogniser's batch is none: it stays as the profile has it.
-"""
+"""What there is to choose: one dimension after the other, each with the values that make sense on this host."""
 
 import hashlib
 import math
@@ -20,6 +17,8 @@ from runtime.profiling.fits import NATIVE_SETS
 FINE_WIDTHS = (*range(96, 640, 32), *range(640, 1281, 64))
 """Half the padding of the shipped widths, for twice as many shapes."""
 COARSE_WIDTHS = (160, 256, 320, 480, 640, 960, 1280)
+STRIPS = ((None, 1), (640, 1), (640, 2), (1280, 1))
+"""Columns of a strip of several lines, and strips of a request."""
 SCALES = (0.6, 0.7, 0.85, 1.0)
 """Parts of the pack's limits that images are shown at: about 0.36, 0.5, 0.72 and all of the work of the detector."""
 MAX_FITTED_SIZES = 4
@@ -73,6 +72,7 @@ def dimensions(base: DeviceProfile, cpu: HostCpu, pack: Pack, sizes_hw: Sequence
         "streams": lambda profile: _streams(profile, cpu),
         "hint": _hints,
         "widths": lambda profile: _widths(profile, base),
+        "batches": _batches,
         "sizes": lambda profile: _sizes(profile, base, rule, sizes_hw),
         "orientation": _orientations,
         "scale": _scales,
@@ -151,7 +151,16 @@ def _hints(profile: DeviceProfile) -> Iterator[Option]:
 
 def _widths(profile: DeviceProfile, base: DeviceProfile) -> Iterator[Option]:
     for label, widths in (("as written", base.recognizer.widths), ("fine", FINE_WIDTHS), ("coarse", COARSE_WIDTHS)):
-        yield Option(label, _with(profile, recognizer={"widths": widths}))
+        yield Option(label, _with(profile, recognizer={**profile.recognizer.model_dump(), "widths": widths}))
+
+
+def _batches(profile: DeviceProfile) -> Iterator[Option]:
+    """Each line alone, or side by side in strips."""
+    widths = profile.recognizer.widths
+    for strip, batch in STRIPS:
+        if strip is None or strip in widths:
+            label = "each line alone" if strip is None else f"strips of {strip}, {batch} to a request"
+            yield Option(label, _with(profile, recognizer={"widths": widths, "strip": strip, "batch": batch}))
 
 
 def _sizes(

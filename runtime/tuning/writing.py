@@ -25,7 +25,7 @@ DIMENSION_OF = {
     "threads": ("threads",),
     "streams": ("streams",),
     "detector": ("sizes", "scale"),
-    "recognizer": ("widths",),
+    "recognizer": ("widths", "batches"),
     "orientation": ("orientation",),
 }
 """Which dimensions of the search each key of a profile shows."""

@@ -6,6 +6,7 @@ from edge_ocr.charset import Charset
 from edge_ocr.engines import Arrays
 from edge_ocr.errors import ConfigError, ModelError
 from edge_ocr.geometry import image_quad
+from edge_ocr.page import Reading
 from edge_ocr.recognition import (
     MAX_CONTENT_PX,
     MIN_CONTENT_PX,
@@ -203,3 +204,20 @@ def test_a_line_is_squeezed_where_the_pack_says_so() -> None:
     image = np.zeros((HEIGHT, 200, 3), np.uint8)
     assert scale_line(image, HEIGHT, 0.5).shape == (HEIGHT, 100, 3)
     assert cut_line(image, image_quad(image), HEIGHT, 0.5).shape == (HEIGHT, 100, 3)
+
+
+@pytest.mark.parametrize(
+    ("reading", "stripped"),
+    [
+        pytest.param(
+            Reading(" a b ", 0.5, (0.1, 0.9, 0.2, 0.7, 0.6)), Reading("a b", 0.6, (0.9, 0.2, 0.7)), id="around"
+        ),
+        pytest.param(Reading("  ", 0.5, (0.5, 0.5)), Reading("", 0.0), id="nothing else"),
+        pytest.param(Reading("ab", 0.5, (0.4, 0.6)), Reading("ab", 0.5, (0.4, 0.6)), id="none"),
+        pytest.param(Reading(" ab", 0.5), Reading(" ab", 0.5), id="no scores"),
+    ],
+)
+def test_spaces_around_a_reading_are_no_part_of_it(reading: Reading, stripped: Reading) -> None:
+    found = reading.stripped()
+    assert (found.text, found.char_scores) == (stripped.text, stripped.char_scores)
+    assert found.score == pytest.approx(stripped.score)

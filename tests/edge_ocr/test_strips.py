@@ -1,0 +1,79 @@
+"""Which lines are read in one request."""
+
+from collections.abc import Hashable, Sequence
+from itertools import chain
+
+import pytest
+
+from edge_ocr.strips import GAP_PX, PACKED_FROM, Request, columns_in_strip, plan_requests
+
+STRIP = 640
+
+
+def plan(
+    widths: Sequence[int], kinds: Sequence[Hashable] | None = None, *, batch: int = 1, streams: int = 1
+) -> list[Request]:
+    return plan_requests(widths, kinds or [None] * len(widths), strip=STRIP, batch=batch, streams=streams)
+
+
+def test_a_line_begins_at_a_whole_step_behind_a_gap() -> None:
+    assert columns_in_strip(64) == 64 + GAP_PX
+    assert columns_in_strip(65) == 72 + GAP_PX
+
+
+def test_lines_fill_the_first_strip_with_room() -> None:
+    """Three of 200 columns fill a strip but for 16; those of 100 columns come into the strips behind."""
+    assert plan([176, 176, 176, 76] * 4) == [
+        [[0, 1, 2]],
+        [[3, 4, 5, 7]],
+        [[6, 8, 9]],
+        [[10, 11, 12, 15]],
+        [[13, 14]],
+    ]
+
+
+def test_no_strip_is_overfull_and_no_line_is_lost() -> None:
+    widths = [40 + 37 * i % 900 for i in range(200)]
+    kinds = [i % 3 for i in range(200)]
+    requests = plan(widths, kinds, batch=2, streams=2)
+    strips = list(chain.from_iterable(requests))
+    assert sorted(chain.from_iterable(strips)) == list(range(200))
+    for strip in strips:
+        assert len(strip) == 1 or sum(columns_in_strip(widths[i]) for i in strip) <= STRIP
+    for request in requests:
+        assert len({kinds[i] for strip in request for i in strip}) == 1
+        assert len(request) == 1 or all(len(strip) > 1 for strip in request)
+
+
+def test_the_most_work_comes_first() -> None:
+    widths = [76, 1100, 76, 900, *[76] * 20]
+    requests = plan(widths)
+    assert requests[:2] == [[[1]], [[3]]]
+    assert all(len(strip) > 1 for [strip] in requests[2:])
+
+
+def test_strips_share_requests_where_every_stream_gets_some() -> None:
+    """A strip holds six such lines: 48 of them are 8 strips, as many as two streams need for two requests each."""
+    assert [len(request) for request in plan([76] * 48, batch=2, streams=2)] == [2, 2, 2, 2]
+    assert [len(request) for request in plan([76] * 42, batch=2, streams=2)] == [1] * 7
+
+
+def test_strips_do_not_depend_on_the_streams() -> None:
+    widths = [40 + 37 * i % 500 for i in range(60)]
+    few, many = (plan(widths, batch=2, streams=streams) for streams in (1, 16))
+    assert sorted(chain.from_iterable(few)) == sorted(chain.from_iterable(many))
+
+
+@pytest.mark.parametrize(
+    ("n_lines", "width", "strip"),
+    [
+        pytest.param(0, 64, STRIP, id="no line"),
+        pytest.param(PACKED_FROM - 1, 64, STRIP, id="a few lines"),
+        pytest.param(40, 64, None, id="a profile without strips"),
+        pytest.param(40, STRIP - GAP_PX + 1, STRIP, id="wide lines"),
+        pytest.param(40, (STRIP - GAP_PX) // 2, STRIP, id="lines of which only one fits"),
+    ],
+)
+def test_lines_stand_alone(n_lines: int, width: int, strip: int | None) -> None:
+    requests = plan_requests([width] * n_lines, [None] * n_lines, strip=strip, batch=2, streams=2)
+    assert requests == [[[i]] for i in range(n_lines)]
