@@ -102,23 +102,18 @@ WidthScale = Annotated[float, Field(gt=0, le=2)]
 
 
 class SecondLook(_Strict):
-    """How a doubtful line is read once more, at another height; what scores higher is kept."""
+    """How lines are read in larger crops: doubtful ones once more, what scores higher is kept; few ones at once."""
 
     at_least: float = 0.0
     """Readings that score less are of no text that a second look would find."""
     below: float
     """Readings that score this or more stand."""
     few_lines: int = 0
-    """On a page of so many lines and no more, where another look costs little, `below_of_few` takes its place."""
-    below_of_few: float = 0.0
+    """On pages of so many lines and no more, labels, plates and signs, this is the only look."""
     height: int
     width_scale: WidthScale = 1.0
     margin: float = 0.0
     """How much further than its quad a line is cut at both ends, in heights: detectors cut off first letters."""
-
-    def limit(self, n_lines: int) -> float:
-        """The score that readings need to stand, on a page of so many lines."""
-        return max(self.below, self.below_of_few) if n_lines <= self.few_lines else self.below
 
 
 class RecognizerSpec(Network):

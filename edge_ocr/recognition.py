@@ -153,10 +153,10 @@ class LineReader:
         return [TimedReading(reading.stripped(), infer_ms) for reading in readings]
 
     def warm_up(self) -> None:
-        """Compile every shape, so that no later line waits for it."""
-        shapes = [(1, width) for width in self._widths]
-        if self.strip is not None:
-            shapes += [(1, self.strip), (self.batch, self.strip)]
+        """Compile the shapes that lines usually have, so that no later one waits for it."""
+        # Beside strips a narrow line that stands alone is rare.
+        shapes = [(1, width) for width in self._widths if self.strip is None or width >= self.strip]
+        shapes += [(self.batch, self.strip)] if self.strip is not None else []
         for n, width in dict.fromkeys(shapes):
             self._network.infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8))
 

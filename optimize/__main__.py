@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, EdgeOcrError
 
 if TYPE_CHECKING:
-    from optimize.build import Ingredients
+    from optimize.build import Ingredients, Quantisation
 
 FAMILY_NAMES = ("v3", "v4", "v6")
 
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     judging = argparse.ArgumentParser(add_help=False)
     judging.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pack's folder")
     judging.add_argument("--fonts", type=Path, metavar="DIR", help="folder of fonts (default: /usr/share/fonts)")
+    judging.add_argument(
+        "--gate-fonts", type=Path, metavar="DIR", help="other fonts for what INT8 is judged on (default: the same)"
+    )
     judging.add_argument(
         "--gate-set",
         type=Path,
@@ -118,28 +122,33 @@ def _cuda(args: argparse.Namespace) -> None:
     _build(cuda_ingredients(args.published), args)
 
 
-def _build(ingredients: "Ingredients", args: argparse.Namespace) -> None:
-    from optimize.build import Quantisation, build_pack
+def _judged(args: argparse.Namespace) -> "Quantisation":
+    from optimize.build import Quantisation
 
-    quantisation = None if args.no_int8 else Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set))
+    return Quantisation(fonts=args.fonts, gate_fonts=args.gate_fonts, crop_sets=tuple(args.gate_set))
+
+
+def _build(ingredients: "Ingredients", args: argparse.Namespace) -> None:
+    from optimize.build import build_pack
+
+    quantisation = None if args.no_int8 else _judged(args)
     build_pack(ingredients, args.out, quantisation)
 
 
 def _finetuned(args: argparse.Namespace) -> None:
     from edge_ocr.pack import load_pack
-    from optimize.build import Quantisation
     from optimize.finetuned import build_finetuned
 
-    judged = Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set), calibration_sets=tuple(args.calibrate))
+    judged = replace(_judged(args), calibration_sets=tuple(args.calibrate))
     name, base = args.name or args.out.resolve().name, load_pack(args.base)
     build_finetuned(args.checkpoint, base, args.out, name=name, judged=judged, has_int8=not args.no_int8)
 
 
 def _import(args: argparse.Namespace) -> None:
-    from optimize.build import Quantisation, build_pack
+    from optimize.build import build_pack
     from optimize.published import find_onnx, imported_ingredients
 
-    quantisation = Quantisation(fonts=args.fonts, crop_sets=tuple(args.gate_set)) if args.int8 else None
+    quantisation = _judged(args) if args.int8 else None
     charset = list(Charset.from_file(args.charset)) if args.charset else None
     with TemporaryDirectory() as unpacked:
         files = find_onnx(args.source, args.family, Path(unpacked))

@@ -70,23 +70,26 @@ class Glance:
 
     def moves_at(self, quad: NDArray[np.float32]) -> bool:
         """Whether a part of a quad (pixels of the frame) lies in motion."""
-        return bool(self._cover(self.moving, quad).any())
+        return self._any_at(self.moving, quad)
 
     def changed_at(self, quad: NDArray[np.float32]) -> bool:
         """Whether a part of a quad (pixels of the frame) differs from the reference."""
-        return bool(self._cover(self.changed, quad).any())
+        return self._any_at(self.changed, quad)
 
     def differs_at(self, quad: NDArray[np.float32]) -> bool:
         """Whether a part of a quad moves or differs from the reference."""
         return self.moves_at(quad) or self.changed_at(quad)
 
-    def _cover(self, grid: Grid, quad: NDArray[np.float32]) -> Grid:
-        """The blocks under a quad's box."""
+    def _any_at(self, grid: Grid, quad: NDArray[np.float32]) -> bool:
+        """Whether any of the blocks under a quad's box is set."""
+        # In most frames none is at all; every track asks in every frame.
+        if not grid.any():
+            return False
         rows, columns = grid.shape
         x0, y0 = np.floor(quad.min(axis=0) / self.block_px).astype(int)
         x1, y1 = np.floor(quad.max(axis=0) / self.block_px).astype(int)
-        part: Grid = grid[max(y0, 0) : max(min(y1, rows - 1), 0) + 1, max(x0, 0) : max(min(x1, columns - 1), 0) + 1]
-        return part
+        part = grid[max(y0, 0) : max(min(y1, rows - 1), 0) + 1, max(x0, 0) : max(min(x1, columns - 1), 0) + 1]
+        return bool(part.any())
 
 
 class SceneGate:

@@ -46,6 +46,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "|¤¤ #####|¤¤¤#¤##|###-¤¤¤|¤## #¤¤|¤¤¤·####|¤#¤-#¤#|¤¤¤ #¤#|##¤ ###|¤¤¤-###|¤## ####",
         "plate_eu": "^^ ###^^|^^-###^^|^^-###^^|^ ^^ ###|^^ ^^ ###|^^^ ^ ##|^-^^ ####|^^-^^ ###|^^-###-^^|#¤# ####"
         "|#¤#-####"
+        "|{slovak} ###{series}|{slovak} ###{series}|{slovak}-###{series}|{slovak}-###{series}|{slovak}-###{series}"
         "|#### ^^^|^^## ^^^|^^^ ##-##|^^^:##-##|##-^^^-#|^^ #####|^^^ ###|^^ ## ###|^^^-###|^^ ####|^^ ## ^^^",
         "display": "###.##|##.##|#.##|##.##|###.##|{display_number}|{display_number}|####|###|##|#|#####|######"
         "|########|##:##"
@@ -94,6 +95,9 @@ _LISTS: Mapping[str, tuple[str, ...]] = {
         "display_word": "Err|HELP|End|OFF|LO|HI|PASS|F|E|C|oPEn|H|P|HOLd|CAL|bAt|ScAn",
         "sign_word": "EXIT|OPEN|STOP|SALE|PUSH|PULL|TAXI|BUS|PARKING|CAFE|BAR|HOTEL|TOILET|NO SMOKING|50% OFF|WC|ATM",
         "month": "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC",
+        "slovak": "BA|BB|BJ|BN|BR|BY|CA|DK|DS|GA|HC|HE|IL|KE|KK|KM|KN|KS|LC|LM|LV|MA|MI|ML|MT|NM|NO|NR|NZ|PB|PD|PE"
+        "|PK|PN|PO|PP|PT|PU|RA|RK|RS|RV|SA|SB|SC|SE|SI|SK|SL|SN|SP|TN|TO|TR|TT|TV|VK|VT|ZA|ZC|ZH|ZM|ZV",
+        "series": "A^|A^|A^|B^|B^|C^|^^|AI|AO|AO|BI|BO|BO|IO|OI",
         "rule": "---|-----|***|=====|*|....|-|#|* * *",
         "small": "of|in|to|a|&|or|by|No|I|x|1|0|-|X|%|$|at|it|is|:|.|N/A|A|II|IV|(a)|(1)|as|on|be|3.|5%",
         "mark": "{},|{},|{}.|{}.|{};|{}:|\"{}\"|({})|{}'s|{}-|{}!|{}?|“{}”|{} –|{} &|[{}]|*{}|'{}'|{}/|{}®|<{}>"
