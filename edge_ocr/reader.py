@@ -375,7 +375,7 @@ def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:
 
 
 def _thinned(widths: Sequence[int]) -> list[int]:
-    """Every other width, the largest among them: each that is used costs memory, and few lines come here."""
+    """Every other width, the largest among them: each that is used costs memory."""
     return list(widths[::-1][::2][::-1])
 
 

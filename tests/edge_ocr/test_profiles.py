@@ -156,6 +156,8 @@ def test_a_profile_of_ones_own_is_taken_by_its_path(tmp_path: Path) -> None:
         pytest.param(MINIMAL + "inference_precision: int4\n", 8, "int4", id="unknown precision"),
         pytest.param(MINIMAL.replace("[64, 64]", "[64, 70]"), 5, "multiples of 32", id="size the detector cannot take"),
         pytest.param(MINIMAL.replace("160, 320", "320, 160"), 7, "must ascend", id="widths in disorder"),
+        pytest.param(MINIMAL + "  strip: 200\n", 6, "strip 200: must be one of widths", id="strip of another width"),
+        pytest.param(MINIMAL + "  batch: 2\n", 6, "batch 2: strips that are read", id="batch without strips"),
         pytest.param(MINIMAL + "match: {model: '('}\n", 8, "not a regular expression", id="bad pattern"),
         pytest.param(MINIMAL.replace("verified: false\n", ""), 1, "verified", id="missing key"),
         pytest.param(MINIMAL + "hint: [latency\n", 9, "not valid YAML", id="not YAML"),
