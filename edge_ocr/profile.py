@@ -100,7 +100,9 @@ class RecognizerProfile(_Strict):
         if self.strip is not None and self.strip not in self.widths:
             raise ValueError(f"strip {self.strip}: must be one of widths {list(self.widths)}")
         if self.batch > 1 and self.strip is None:
-            raise ValueError(f"batch {self.batch}: strips that are read at once, but strip is not given; add it, or leave batch out")
+            raise ValueError(
+                f"batch {self.batch}: strips that are read at once, but strip is not given; add it, or leave batch out"
+            )
         return self
 
 

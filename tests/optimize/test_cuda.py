@@ -140,7 +140,10 @@ def test_a_network_that_tensorrt_would_not_read_is_not_exported(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.skipif(WHEEL_VARIABLE not in os.environ, reason=f"{WHEEL_VARIABLE} does not name the wheel")
 def test_the_published_networks_read_a_page_as_the_default_pack_does(tmp_path: Path) -> None:
-    """FP16 on both sides; one engine rounds to it between the layers, the other only in its weights."""
+    """FP16 on both sides; one engine rounds to it between the layers, the other only in its weights.
+
+    Lines are cut otherwise too: the default pack shows few of them larger than an engine of one size can.
+    """
     manifest = build_pack(cuda_ingredients(Path(os.environ[WHEEL_VARIABLE])), tmp_path / "latin-cuda", None)
     default = load_pack("latin").manifest
     assert manifest.name == "latin-cuda"
@@ -156,7 +159,7 @@ def test_the_published_networks_read_a_page_as_the_default_pack_does(tmp_path: P
     assert len(page.lines) == 3
     for line, other in zip(page.lines, expected.lines, strict=True):
         np.testing.assert_allclose(line.quad, other.quad, atol=QUAD_TOLERANCE_PX)
-        assert line.score == pytest.approx(other.score, abs=0.02)
+        assert line.score == pytest.approx(other.score, abs=0.05)
 
 
 def test_the_default_recogniser_leaves_no_shape_to_compute() -> None:
