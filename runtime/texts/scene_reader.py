@@ -26,7 +26,9 @@ Image = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 
 LOOK_AGAIN_S = (0.25, 0.5, 0.8, 1.1, 1.5, 2.0)
-"""When a changed picture is looked at again, in seconds after the first look."""
+"""When a picture with new texts is looked at again, in seconds after the first look."""
+UNEXPLAINED_AGAIN_S = (0.25, 0.8)
+"""The same for one that changed and shows nothing new: a flicker, or a text that the detector missed."""
 MISSED_AGAIN_S = 0.25
 """How soon the frame is looked at again when a published text was missed."""
 MIN_GAP_S, MAX_GAP_S = 0.1, 1.0
@@ -140,7 +142,8 @@ class SceneReader:
         self._detected_s = self._now_s
         self._again_s = [again_s for again_s in self._again_s if again_s > self._now_s]
         if is_new or (was_changed and not self._again_s):
-            self._again_s = [self._now_s + delay_s for delay_s in LOOK_AGAIN_S]
+            delays_s = LOOK_AGAIN_S if is_new else UNEXPLAINED_AGAIN_S
+            self._again_s = [self._now_s + delay_s for delay_s in delays_s]
         if is_new or not was_changed:
             self._gap_s = 0.0
         else:
