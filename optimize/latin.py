@@ -40,7 +40,7 @@ LOOKS: dict[str, Any] = {
     "height": 32,
     "width_scale": 1.2,
     # Few lines, a label or a plate, are shown large at once and further than the quad goes. Images read whole (icdar15:
-    # word F1) with this, and with 32 rows and a second look below .95 as until `latin` 5: plates_us .761 .726,
+    # word F1) in float with this, and with 32 rows and a second look below .95 as until `latin` 5: plates_us .761 .726,
     # plates_eu .855 both, pump_displays .833 both, icdar15 .633 .629. With the surer of both looks .744 .855 .833 .632.
     "second_look": SecondLook(at_least=0.4, below=0.9, few_lines=8, height=48, width_scale=1.0, margin=0.1),
     # The surer of two looks has a higher score, also where there is no text. Lines on 230 photographs without text

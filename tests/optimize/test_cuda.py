@@ -140,10 +140,7 @@ def test_a_network_that_tensorrt_would_not_read_is_not_exported(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.skipif(WHEEL_VARIABLE not in os.environ, reason=f"{WHEEL_VARIABLE} does not name the wheel")
 def test_the_published_networks_read_a_page_as_the_default_pack_does(tmp_path: Path) -> None:
-    """FP16 on both sides; one engine rounds to it between the layers, the other only in its weights.
-
-    Lines are cut otherwise too: the default pack shows few of them larger than an engine of one size can.
-    """
+    """FP16 on both sides; one engine rounds to it between the layers, the other only in its weights."""
     manifest = build_pack(cuda_ingredients(Path(os.environ[WHEEL_VARIABLE])), tmp_path / "latin-cuda", None)
     default = load_pack("latin").manifest
     assert manifest.name == "latin-cuda"
@@ -153,13 +150,15 @@ def test_the_published_networks_read_a_page_as_the_default_pack_does(tmp_path: P
     assert manifest.detector.thresholds == default.detector.thresholds
     image = drawn(("Ticket 4711", 30, 60), ("Counter 5", 30, 150), ("please wait", 320, 250), height=300, width=600)
     fp = {"detector": "fp", "recognizer": "fp", "orientation": "fp"}
-    expected = Reader("latin", tiny_profile(precision=fp)).read(image)
+    reader = Reader("latin", tiny_profile(precision=fp))
+    reader._second_look = None  # engines that build a network for one height have one look
+    expected = reader.read(image)
     page = Reader(tmp_path / "latin-cuda", tiny_profile(precision=fp, engine="onnx-cpu")).read(image)
     assert [line.text for line in page.lines] == [line.text for line in expected.lines]
     assert len(page.lines) == 3
     for line, other in zip(page.lines, expected.lines, strict=True):
         np.testing.assert_allclose(line.quad, other.quad, atol=QUAD_TOLERANCE_PX)
-        assert line.score == pytest.approx(other.score, abs=0.05)
+        assert line.score == pytest.approx(other.score, abs=0.02)
 
 
 def test_the_default_recogniser_leaves_no_shape_to_compute() -> None:
