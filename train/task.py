@@ -24,7 +24,8 @@ What the trainer promises in return:
   that was killed goes on with the very batches it would have seen. Take chance from `sample_rng(seed, index)`, with
   `index = step * batch_size + i` for sample i of the whole batch. `share.of(range(batch_size))` gives a process its
   samples, so that n processes together see what one would see.
-- `loss(batch)` runs on the device inside autocast, networks in train mode, gradients on. It returns named scalars, the
+- `loss(batch)` runs on the device inside autocast, networks in train mode, gradients on; `batch["step"]` is the number
+  of the step, from 0. It returns named scalars, the
   mean over the samples of the share; `total` is what is minimised, the others are logged. Compute what overflows in
   half precision (CTC, KL, sigmoid(50x)) on `.float()`. Torch's global random state is set from (seed, step, rank)
   before the call, so dropout is the same after a resume; use no other global random state.

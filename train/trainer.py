@@ -137,7 +137,7 @@ class Trainer:
         if recipe.freeze_norms:
             for layer in batch_norms(self.task.networks):
                 layer.eval()
-        on_device = {name: _moved(value, device) for name, value in batch.items()}
+        on_device = {name: _moved(value, device) for name, value in batch.items()} | {"step": self.step}
         with self._autocast():
             terms: dict[str, Tensor] = self.model(on_device)
         self.optimizer.zero_grad(set_to_none=True)

@@ -3,6 +3,7 @@
     mutual      U-DML: a peer of the same form, and each learns from the other
     centre      enhanced CTC: features are drawn to the centre of their class
     attention   GTC: a branch with attention guides the backbone
+    shortcut    a CTC head right on the backbone, for the first steps of random weights
     teacher     a published larger recogniser reads the same pictures
     anchor      it says what it said before, where labels do not contradict
 
@@ -27,7 +28,7 @@ from train.datasets.formats import fingerprints
 from train.datasets.labelled import LabelledLine
 from train.evaluation.measures import line_figures
 from train.nets.attention import AttentionBranch
-from train.nets.ctc import FORMS, Recognizer, RecognizerParts
+from train.nets.ctc import FORMS, CTCHead, Recognizer, RecognizerParts
 from train.start import Published, start_recognizer
 from train.task import HELD_OUT_SEED, Batch, Batches, Frozen, Share, Task
 from train.tasks.line_sets import (
@@ -90,6 +91,9 @@ class RecognitionTask(Task):
                 self.networks[_branch(name)] = AttentionBranch(
                     student.backbone.out_channels, self.charset.n_classes, width=learn.attention.width
                 )
+        if learn.shortcut:
+            for name in self.students:
+                self.networks[_shortcut(name)] = CTCHead(student.backbone.out_channels, self.charset.n_classes)
         if learn.centre:
             centres = load_centres(learn.centre.centres, tuple(self.charset), student.head.classes.in_features)
             self.register_buffer("centres", centres.means, persistent=False)
@@ -120,10 +124,9 @@ class RecognitionTask(Task):
         """The weighted terms that the recipe asks for."""
         learn = self.recipe.learn
         image_NCHW, targets, lengths = normalized(batch["image_NCHW"]), batch["targets"], batch["lengths"]
-        parts = {
-            name: self._network(name).parts(image_NCHW, guided=bool(learn.attention and learn.attention.guides))
-            for name in self.students
-        }
+        guided = bool(learn.attention and learn.attention.guides)
+        guided |= bool(learn.shortcut and batch["step"] < learn.shortcut.alone)
+        parts = {name: self._network(name).parts(image_NCHW, guided=guided) for name in self.students}
         terms = {"ctc": _added(ctc_loss(part.logits, targets, lengths) for part in parts.values())}
         if learn.mutual:
             one, other = parts[STUDENT], parts[PEER]
@@ -132,6 +135,9 @@ class RecognitionTask(Task):
         if learn.attention:
             losses = [self._attention(name, part, batch) for name, part in parts.items()]
             terms["attention"] = learn.attention.weight * _added(losses)
+        if learn.shortcut:
+            losses = [self._shortcut(name, part, batch) for name, part in parts.items()]
+            terms["shortcut"] = learn.shortcut.weight * _added(losses)
         if learn.anchor:
             before_NTC = self.anchor(image_NCHW)
             terms["anchor"] = learn.anchor.weight * _added(anchor_loss(p.logits, before_NTC) for p in parts.values())
@@ -164,6 +170,10 @@ class RecognitionTask(Task):
     def _attention(self, name: str, parts: RecognizerParts, batch: Batch) -> Tensor:
         logits_NLC = self.networks[_branch(name)](parts.backbone, batch["targets"])
         return attention_loss(logits_NLC, batch["targets"], batch["lengths"])
+
+    def _shortcut(self, name: str, parts: RecognizerParts, batch: Batch) -> Tensor:
+        logits_NTC = self.networks[_shortcut(name)](parts.backbone.squeeze(2).transpose(1, 2))
+        return ctc_loss(logits_NTC, batch["targets"], batch["lengths"])
 
     def _constant_terms(self, parts: Mapping[str, RecognizerParts], batch: Batch) -> dict[str, Tensor]:
         """What comes from a constant: centres, for the student they were made for, and a teacher."""
@@ -220,6 +230,10 @@ class RecognitionTask(Task):
 
 def _branch(student: str) -> str:
     return f"{student}_attention"
+
+
+def _shortcut(student: str) -> str:
+    return f"{student}_shortcut"
 
 
 def _added(terms: Iterable[Tensor]) -> Tensor:

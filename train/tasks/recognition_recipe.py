@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from train.data.line_kinds import KINDS
 from train.nets.ctc import FORMS
@@ -56,6 +56,15 @@ class AttentionSettings(Settings):
     width: PositiveInt = Field(default=192, multiple_of=8)
 
 
+class ShortcutSettings(Settings):
+    """A second CTC head, right on the backbone's map, that is left behind. For networks that begin at random."""
+
+    weight: PositiveFloat = 1.0
+    alone: NonNegativeInt = 0
+    """For that many steps the backbone learns from this head alone. A BiLSTM that begins at random gives every time
+    step nearly the same features, and what it hands back keeps the backbone from learning letters."""
+
+
 class TeacherSettings(Settings):
     """A published larger recogniser."""
 
@@ -84,6 +93,7 @@ class LearnSettings(Settings):
     mutual: MutualSettings | None = None
     centre: CentreSettings | None = None
     attention: AttentionSettings | None = None
+    shortcut: ShortcutSettings | None = None
     teacher: TeacherSettings | None = None
     anchor: AnchorSettings | None = None
 

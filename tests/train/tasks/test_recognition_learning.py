@@ -61,9 +61,9 @@ def make(lines: Path, tmp_path: Path) -> Make:
     return made
 
 
-def gradients(task: RecognitionTask) -> dict[str, dict[str, Tensor]]:
-    """Per network, after one loss."""
-    torch.autograd.backward(task.train().loss(task.batches()(0, Share()))["total"])
+def gradients(task: RecognitionTask, step: int = 0) -> dict[str, dict[str, Tensor]]:
+    """Per network, after the loss of one step."""
+    torch.autograd.backward(task.train().loss({**task.batches()(step, Share()), "step": step})["total"])
     return {
         name: {key: p.grad for key, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
         for name, network in task.networks.items()
@@ -99,6 +99,22 @@ def test_gtc_reaches_the_backbone(make: Make) -> None:
     learnt = gradients(RecognitionTask(make(learn={"attention": {"width": 16}})))
     assert "backbone.stem.conv.weight" in learnt["student"]
     assert "embed.weight" in learnt["student_attention"]
+
+
+@pytest.mark.parametrize(("step", "reaches"), [(2, False), (3, True)])
+def test_the_backbone_learns_from_the_shortcut_alone_at_first(make: Make, step: int, reaches: bool) -> None:  # noqa: FBT001
+    task = RecognitionTask(make(learn={"shortcut": {"alone": 3}}))
+    for parameter in task.networks["student_shortcut"].parameters():
+        torch.nn.init.zeros_(parameter)
+    learnt = gradients(task, step)
+    assert ("backbone.stem.conv.weight" in learnt["student"]) == reaches
+    assert "head.classes.weight" in learnt["student"]
+    assert "classes.weight" in learnt["student_shortcut"]
+
+
+def test_the_shortcut_reaches_the_backbone(make: Make) -> None:
+    task = RecognitionTask(make(learn={"shortcut": {"alone": 1}}))
+    assert "backbone.stem.conv.weight" in gradients(task)["student"]
 
 
 def test_only_the_student_is_released(make: Make, tmp_path: Path) -> None:
