@@ -12,6 +12,7 @@ from torch import nn
 
 from edge_ocr.pack import Normalization
 from optimize.build import Ingredients
+from optimize.facts import write_onnx_metadata
 from optimize.formats import NetworkFormat
 from optimize.latin import latin_ingredients
 from optimize.onnx_export import to_onnx
@@ -60,6 +61,12 @@ def _fold(module: nn.Module, network: str, normalization: Normalization) -> onnx
 
 
 ONNX = NetworkFormat(
-    suffix=".onnx", convert=_as_it_is, n_classes=_n_classes, fold=_fold, save=_save, quantize=_quantize
+    suffix=".onnx",
+    convert=_as_it_is,
+    n_classes=_n_classes,
+    fold=_fold,
+    save=_save,
+    quantize=_quantize,
+    tell=write_onnx_metadata,
 )
 """For NVIDIA GPUs: in FP16, and with explicit Q/DQ pairs by TensorRT's rules."""

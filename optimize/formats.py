@@ -10,6 +10,7 @@ from torch import nn
 
 from edge_ocr.pack import Normalization
 from optimize import quantize
+from optimize.facts import Facts, write_rt_info
 from optimize.ir import FOLD, from_torch, head_classes, save_fp16
 
 
@@ -31,6 +32,8 @@ class NetworkFormat:
     """Write a folded network, its weights in FP16."""
     quantize: Callable[[Any, str, Sequence[quantize.Tensor]], Any]
     """A folded network in INT8, from inputs as the device feeds them."""
+    tell: Callable[[Path, Facts], None]
+    """Write into a file what it is (`optimize.facts`)."""
     reread: Callable[[Path], Any] | None = None
     """Read what `save` wrote, so that INT8 is made of the rounded weights that it is held against; None: not needed."""
 
@@ -50,6 +53,7 @@ IR = NetworkFormat(
     fold=_fold,
     save=save_fp16,
     quantize=_quantize,
+    tell=write_rt_info,
     reread=lambda path: ov.Core().read_model(path),
 )
 """OpenVINO's, for CPUs."""

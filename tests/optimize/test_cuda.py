@@ -24,6 +24,7 @@ from edge_ocr.reader import Reader
 from optimize import build, gate
 from optimize.build import CENTRED, Ingredients, Quantisation, build_pack
 from optimize.cuda import ONNX, cuda_ingredients
+from optimize.facts import facts_of
 from optimize.formats import IR, NetworkFormat
 from optimize.onnx_export import to_onnx
 from optimize.qdq_lint import lint
@@ -65,6 +66,14 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, form in (("ir", IR), ("onnx", ONNX)):
         build_pack(toys(form), folder / name, None)
     return {name: folder / name for name in ("ir", "onnx")}
+
+
+def test_files_carry_what_the_pack_says_in_their_metadata(tmp_path: Path) -> None:
+    build_pack(toys(ONNX), tmp_path / "toy", None)
+    pack = load_pack(tmp_path / "toy")
+    for network, spec in pack.networks.items():
+        props = {prop.key: prop.value for prop in onnx.load(pack.folder / spec.files.fp).metadata_props}
+        assert props == {f"edge_ocr.{name}": value for name, value in facts_of(network, spec, pack.charset).items()}
 
 
 def both(packs: dict[str, Path], network: str) -> tuple[CompiledNetwork, CompiledNetwork]:

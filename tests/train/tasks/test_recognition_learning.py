@@ -102,7 +102,7 @@ def test_gtc_reaches_the_backbone(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("step", "reaches"), [(2, False), (3, True)])
-def test_the_backbone_learns_from_the_shortcut_alone_at_first(make: Make, step: int, reaches: bool) -> None:  # noqa: FBT001
+def test_the_backbone_learns_from_the_shortcut_alone_at_first(make: Make, step: int, reaches: bool) -> None:
     task = RecognitionTask(make(learn={"shortcut": {"alone": 3}}))
     for parameter in task.networks["student_shortcut"].parameters():
         torch.nn.init.zeros_(parameter)
