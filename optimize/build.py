@@ -159,10 +159,10 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
             gates = gate.hold_against(fp, int8, _gate_sets(spec, ingredients.charset, rendered, quantisation))
         files = spec.files if gates else Files(fp=spec.files.fp)
         specs[network] = spec.model_copy(update={"files": files, "gates": gates})
-    for network, spec in specs.items():
-        for name in (spec.files.fp, spec.files.int8):
+    for network, filled in specs.items():
+        for name in (filled.files.fp, filled.files.int8):
             if name:
-                form.tell(folder / name, facts_of(network, spec, ingredients.charset))
+                form.tell(folder / name, facts_of(network, filled, ingredients.charset))
     manifest = Manifest.model_validate({
         "format": "edge-ocr.pack/1",
         "name": ingredients.name,

@@ -18,7 +18,7 @@ BLANK = 0
 """The class that means no character."""
 LSTM_GAIN = 4.0
 """Of each layer of a head behind two BiLSTM layers. These begin with outputs of about 0.1, nearly the same at all time
-steps: the logits of the steps differ by 0.03, where SVTR's differ by 0.3, and nothing is read for thousands of steps."""
+steps: the logits of the steps differ by 0.03, where SVTR's differ by 0.3; nothing is read for thousands of steps."""
 
 
 class CTCHead(nn.Module):
