@@ -23,8 +23,9 @@ MAX_PIXELS = 100_000_000
 """Images above this are refused before they are decoded."""
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 """What a folder is searched for; a file named on the command line may have any name."""
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What is tried, whatever the file's name. Not all that Pillow knows: for EPS it starts Ghostscript on the file."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+"""What is tried, whatever the file's name. Not all that Pillow knows: for EPS it starts Ghostscript on the file. JPEG
+is first: at one that is not loaded yet Pillow loads all its plugins."""
 DAMAGED = (
     OSError,
     SyntaxError,

@@ -5,6 +5,7 @@ recogniser: as fast as one per width, at 45 MB and 0.4 s a width less). Free doe
 kernels per shape met, so that arbitrary widths would grow memory without end.
 """
 
+import importlib
 import os
 import queue
 import sys
@@ -25,8 +26,24 @@ from edge_ocr.errors import ModelError
 # OpenVINO reports its use over the network unasked, from its import on. Without this module it has a stub instead.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
+# OpenVINO loads its model converter and numpy.ma, an eighth of all that reading imports, for one name that readers
+# never use: here that name loads them. A process that has imported OpenVINO itself is left as it is.
+CONVERTER = "openvino.tools.ovc"
+_is_ours = "openvino" not in sys.modules and sys.modules.setdefault(CONVERTER, None) is None  # type: ignore[arg-type]
+
 import openvino as ov  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
+
+
+def _converter(name: str) -> Any:
+    if name != "convert_model":
+        raise AttributeError(f"module 'openvino' has no attribute {name!r}")
+    return importlib.import_module(CONVERTER).convert_model
+
+
+if _is_ours:
+    del sys.modules[CONVERTER]
+    ov.__getattr__ = _converter
 
 MAX_SHAPES = 32
 """Compiled shapes kept per network; the one unused for longest goes first."""

@@ -193,6 +193,21 @@ def test_nothing_phones_home() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(engine_module.__file__).parents[2])
 
 
+@pytest.mark.parametrize(
+    ("first", "is_loaded"), [("edge_ocr.engines.openvino", False), ("openvino", True)], ids=["ours", "the caller's"]
+)
+def test_the_model_converter_is_loaded_when_asked_for(first: str, is_loaded: bool) -> None:
+    script = (
+        f"import sys, {first}, edge_ocr.engines.openvino\n"
+        f"assert ('openvino.tools.ovc' in sys.modules) == {is_loaded}\n"
+        "import openvino\n"
+        "assert not hasattr(openvino, 'convert_modle')\n"
+        "from openvino import convert_model\n"
+        "assert convert_model is openvino.tools.ovc.convert_model\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(engine_module.__file__).parents[2])
+
+
 def mode(folder: Path) -> int:
     return stat.S_IMODE(folder.stat().st_mode)
 
