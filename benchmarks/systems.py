@@ -15,7 +15,7 @@ OUR_PATH = {"PYTHONPATH": str(ROOT)}
 """Environment under which an interpreter finds this checkout."""
 OURS = "ours"
 TESSERACT = "tesseract"
-SYSTEMS = ("rapid3-ort", "rapid4-ov", "rapid6-ort", "rapid6-ov", TESSERACT)
+SYSTEMS = ("rapid3-ort", "rapid4-ov", "rapid6-ort", "rapid6-ov", "rapid6-ov-alone", TESSERACT)
 """Peers that `worker.py` knows how to start."""
 
 NO_TELEMETRY = {"CI": "true"}

@@ -24,10 +24,11 @@ import subprocess
 import sys
 import time
 from importlib import import_module, metadata
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Lines = list[tuple[str, float, Any]]
     """Text, score and (4, 2) quad of every line."""
@@ -162,6 +163,11 @@ def build_rapid6_ov(options: argparse.Namespace) -> tuple[Read, dict[str, Any]]:
     return _rapid6(options, "OPENVINO", "EngineConfig.openvino.inference_num_threads")
 
 
+def build_rapid6_ov_alone(options: argparse.Namespace) -> tuple[Read, dict[str, Any]]:
+    """The same, every line read by itself: in batches of 6 the narrow ones are padded to the widest."""
+    return _rapid6(options, "OPENVINO", "EngineConfig.openvino.inference_num_threads", {"Rec.rec_batch_num": 1})
+
+
 def _rapid_read(engine: Any, recognizer: str, options: argparse.Namespace) -> Read:
     """The read of a RapidOCR 1.x engine, whole or its recogniser alone."""
     import cv2
@@ -178,12 +184,14 @@ def _rapid_read(engine: Any, recognizer: str, options: argparse.Namespace) -> Re
     return read
 
 
-def _rapid6(options: argparse.Namespace, engine_type: str, threads_key: str) -> tuple[Read, dict[str, Any]]:
+def _rapid6(
+    options: argparse.Namespace, engine_type: str, threads_key: str, further: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Read, dict[str, Any]]:
     import cv2
 
     rapidocr = import_module("rapidocr")
     cv2.setNumThreads(options.threads)
-    settings = {threads_key: options.threads, "Global.log_level": "error"}
+    settings = {threads_key: options.threads, "Global.log_level": "error", **further}
     if options.line:
         settings["Global.text_score"] = 0.0  # else a doubtful crop is left out instead of read
     engines = dict.fromkeys(("Det.engine_type", "Cls.engine_type", "Rec.engine_type"), rapidocr.EngineType[engine_type])
@@ -246,6 +254,7 @@ BUILDERS = {
     "rapid4-ov": build_rapid4_ov,
     "rapid6-ort": build_rapid6_ort,
     "rapid6-ov": build_rapid6_ov,
+    "rapid6-ov-alone": build_rapid6_ov_alone,
     "tesseract": build_tesseract,
 }
 
