@@ -38,6 +38,15 @@ def test_int8_within_the_margin_passes(fp: float, int8: float, capsys: pytest.Ca
     assert f"gate net.int8.xml: word accuracy on rendered: FP {fp:.4f}, INT8 {int8:.4f}" in captured.err
 
 
+@pytest.mark.parametrize("n_lines", range(2, 140))
+def test_one_line_of_a_small_set_may_be_lost_and_no_second(n_lines: int) -> None:
+    for n_read in range(2, n_lines + 1):
+        one, two = (gate_set(n_read / n_lines, (n_read - k) / n_lines, margin=1 / n_lines) for k in (1, 2))
+        assert hold_against(FP, INT8, [one])[0].passed
+        with pytest.raises(ModelError, match="refused"):
+            hold_against(FP, INT8, [two])
+
+
 def test_int8_beyond_the_margin_is_refused_with_the_figures() -> None:
     with pytest.raises(ModelError) as caught:
         hold_against(FP, INT8, [gate_set(0.9, 0.8894)])
