@@ -15,6 +15,10 @@ DETECTOR_MARGIN = 0.015
 ORIENTATION_MARGIN = 0.01
 
 
+class GateError(ModelError):
+    """INT8 loses too much."""
+
+
 @dataclass(frozen=True, slots=True)
 class GateSet:
     """One labelled set and how an IR is measured on it."""
@@ -30,7 +34,7 @@ def hold_against(fp: Path, int8: Path, sets: Sequence[GateSet]) -> tuple[Gate, .
     """Measure both precisions on every set.
 
     Raises:
-        ModelError: INT8 loses more than the margin on one of them; the message has the figures.
+        GateError: INT8 loses more than the margin on one of them; the message has the figures.
     """
     gates = []
     for gate_set in sets:
@@ -48,7 +52,7 @@ def hold_against(fp: Path, int8: Path, sets: Sequence[GateSet]) -> tuple[Gate, .
     failed = [gate for gate in gates if not gate.passed]
     if failed:
         worst = max(failed, key=lambda gate: gate.fp - gate.int8)
-        raise ModelError(
+        raise GateError(
             f"{int8}: refused, INT8 loses {worst.fp - worst.int8:.4f} {worst.measure} on {worst.dataset}"
             f" (FP {worst.fp:.4f}, INT8 {worst.int8:.4f}), the margin is {worst.margin};"
             " calibrate with other data, or build with --no-int8"

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ConfigError, ModelError
-from edge_ocr.pack import file_sha256, load_pack
+from edge_ocr.pack import Gate, file_sha256, load_pack
 from edge_ocr.reader import Reader
 from optimize import build, gate
 from optimize.build import Quantisation, build_pack
+from optimize.evaluate import Crop
+from optimize.rendered import rendered_lines
 from tests.edge_ocr.fakes import tiny_profile
 from tests.optimize.toys import SKEWED, noise, toy_ingredients
 
@@ -142,6 +145,45 @@ def test_int8_that_does_not_pass_leaves_nothing_behind(
         build_pack(toy_ingredients().with_int8(), tmp_path / "packs" / "toy", Quantisation(fonts=font_folder))
     assert content(tmp_path) == {}
     assert list((tmp_path / "packs").iterdir()) == []
+
+
+@pytest.mark.parametrize("n_refused", [0, 2, 3])
+def test_a_recogniser_is_calibrated_with_other_lines_until_it_passes(
+    tmp_path: Path,
+    few_pictures: None,
+    set_margins: Callable[[float], None],
+    font_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    n_refused: int,
+) -> None:
+    hold_against, seeds, held = gate.hold_against, list[int](), list[str]()
+
+    def hold(fp: Path, int8: Path, sets: Sequence[gate.GateSet]) -> tuple[Gate, ...]:
+        held.append(int8.name)
+        if held.count("recognizer.int8.xml") <= n_refused and int8.name == "recognizer.int8.xml":
+            raise gate.GateError("recognizer.int8.xml: refused, by this test")
+        return hold_against(fp, int8, sets)
+
+    def drawn(n: int, seed: int, fonts: Path | None, characters: frozenset[str]) -> list[Crop]:
+        seeds.append(seed)
+        return rendered_lines(n, seed, fonts, characters)
+
+    set_margins(1.0)
+    monkeypatch.setattr(gate, "hold_against", hold)
+    monkeypatch.setattr(build, "rendered_lines", drawn)
+    make = partial(build_pack, toy_ingredients().with_int8(), tmp_path / "toy", Quantisation(fonts=font_folder))
+    if n_refused < build.CALIBRATIONS:
+        make()
+        assert load_pack(tmp_path / "toy").choose("recognizer", "best")[1] == "int8"
+    else:
+        with pytest.raises(gate.GateError, match="by this test"):
+            make()
+        assert content(tmp_path) == {}
+    n_tried = min(n_refused + 1, build.CALIBRATIONS)
+    first = build.CALIBRATION_LINES_SEED
+    assert [seed for seed in seeds if first <= seed < first + 10] == list(range(first, first + n_tried))
+    assert (f"calibration {n_tried} of 3" in capsys.readouterr().err) == (n_tried > 1)
 
 
 def test_without_quantisation_the_int8_that_was_asked_for_is_left_out(tmp_path: Path) -> None:
