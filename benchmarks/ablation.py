@@ -49,7 +49,7 @@ from train.tasks.recognition_recipe import LearnSettings, RecognitionRecipe
 
 NOWHERE = {"runs": "runs", "published": "published"}
 """What paths in recipes stand for where nothing is trained."""
-RECIPES = Path(train.__file__).parent / "recipes"
+PLANS = Path(train.__file__).parent
 SETS = {"recognizer": ("iiit5k_words", "icdar15_words"), "detector": ("icdar15", "sroie", "funsd")}
 """Real sets by table."""
 NORMALIZATION = {"recognizer": CENTRED, "detector": IMAGENET}
@@ -115,7 +115,7 @@ def recipes_of(record: Record) -> dict[str, Recipe]:
     """The recipe of each row, at its first seed."""
     scale = record.plan.scales[record.scale]
     first = (run for run in runs_of(record.plan.rows) if not run.is_repeat)
-    return {run.row: recipe_of(RECIPES, record.plan, scale, run, NOWHERE) for run in first}
+    return {run.row: recipe_of(PLANS, record.plan, scale, run, NOWHERE) for run in first}
 
 
 def scores(run: Path, data: Path, limit: int, scratch: Path) -> dict[str, Any]:
