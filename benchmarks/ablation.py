@@ -50,6 +50,7 @@ from train.tasks.recognition_recipe import LearnSettings, RecognitionRecipe
 NOWHERE = {"runs": "runs", "published": "published"}
 """What paths in recipes stand for where nothing is trained."""
 PLANS = Path(train.__file__).parent
+"""Folder of train/ablation.yaml, from which it names its recipes."""
 SETS = {"recognizer": ("iiit5k_words", "icdar15_words"), "detector": ("icdar15", "sroie", "funsd")}
 """Real sets by table."""
 NORMALIZATION = {"recognizer": CENTRED, "detector": IMAGENET}

@@ -37,8 +37,9 @@ class CTCHead(nn.Module):
         self.hidden = nn.Identity() if hidden is None else nn.Linear(in_features, hidden)
         self.classes = nn.Linear(hidden or in_features, n_classes)
         with torch.no_grad():
-            for weight in (parameter for parameter in self.parameters() if parameter.ndim > 1):
-                weight.mul_(gain)
+            for layer in (self.hidden, self.classes):
+                if isinstance(layer, nn.Linear):
+                    layer.weight.mul_(gain)
 
     def forward(self, feat_NTD: Tensor) -> Tensor:
         """(N, T, D) to (N, T, n_classes) logits."""

@@ -93,7 +93,7 @@ class RecognitionTask(Task):
                 )
         if learn.shortcut:
             for name in self.students:
-                self.networks[_shortcut(name)] = CTCHead(student.backbone.out_channels, self.charset.n_classes)
+                self.networks[_shortcut_head(name)] = CTCHead(student.backbone.out_channels, self.charset.n_classes)
         if learn.centre:
             centres = load_centres(learn.centre.centres, tuple(self.charset), student.head.classes.in_features)
             self.register_buffer("centres", centres.means, persistent=False)
@@ -172,7 +172,7 @@ class RecognitionTask(Task):
         return attention_loss(logits_NLC, batch["targets"], batch["lengths"])
 
     def _shortcut(self, name: str, parts: RecognizerParts, batch: Batch) -> Tensor:
-        logits_NTC = self.networks[_shortcut(name)](parts.backbone.squeeze(2).transpose(1, 2))
+        logits_NTC = self.networks[_shortcut_head(name)](parts.backbone.squeeze(2).transpose(1, 2))
         return ctc_loss(logits_NTC, batch["targets"], batch["lengths"])
 
     def _constant_terms(self, parts: Mapping[str, RecognizerParts], batch: Batch) -> dict[str, Tensor]:
@@ -232,7 +232,7 @@ def _branch(student: str) -> str:
     return f"{student}_attention"
 
 
-def _shortcut(student: str) -> str:
+def _shortcut_head(student: str) -> str:
     return f"{student}_shortcut"
 
 
