@@ -53,11 +53,13 @@ class Gate(_Strict):
     int8: float
     margin: float
     """Largest loss that the gate lets pass."""
+    standard_error: float = 0.0
+    """Of the loss, from the lines that only one of both reads; 0 where it is not known."""
 
     @property
     def passed(self) -> bool:
-        """Whether INT8 loses no more than the margin; both figures are kept with four digits."""
-        return self.fp - self.int8 <= self.margin + ROUNDING
+        """Whether INT8 loses no more than margin and standard error; the figures are kept with four digits."""
+        return self.fp - self.int8 <= self.margin + self.standard_error + ROUNDING
 
 
 def _network_name(name: str) -> str:

@@ -35,8 +35,8 @@ from optimize.evaluate import (
     LabelledPage,
     detector_hmean,
     load_crops,
-    orientation_accuracy,
-    recognizer_accuracy,
+    orientation_hits,
+    recognizer_hits,
 )
 from optimize.facts import facts_of
 from optimize.formats import IR, NetworkFormat
@@ -49,7 +49,7 @@ IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 SpecT = TypeVar("SpecT", bound=Network)
 Source = Callable[[], Any] | Path
 """Makes a network; or the folder of a pack whose files of it are taken as they are, with their gates."""
-N_LINES, N_PAGES = 300, 80
+N_LINES, N_PAGES = 1000, 80
 """Rendered pictures that INT8 is judged on, and as many other pages that it is calibrated with."""
 CALIBRATION_LINES, CALIBRATION_LINES_SEED = 600, 9
 """Lines that it is calibrated with. What INT8 loses hangs on them: words of icdar15_words at 32 and 48 rows (float
@@ -57,8 +57,8 @@ CALIBRATION_LINES, CALIBRATION_LINES_SEED = 600, 9
 one in the 395 fonts of a usual system .7612 .7937, and three more plates are misread."""
 
 CALIBRATIONS = 3
-"""Sets of such lines that a recogniser is calibrated with, one after the other, until INT8 passes: of a few dozen or
-hundred lines to judge by, which ones it misreads is chance as much as loss."""
+"""Sets of such lines that a recogniser is calibrated with, one after the other, until INT8 passes: which lines it
+misreads is chance as much as loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,12 +194,13 @@ def _quantised(
     assert spec.files.int8
     fp, int8 = folder / spec.files.fp, folder / spec.files.int8
     n_attempts = CALIBRATIONS if network == "recognizer" else 1
+    fp_scores = [one.score(fp) for one in sets]
     for attempt in range(n_attempts):
         _say(f"{network}: quantising" + (f", calibration {attempt + 1} of {n_attempts}" if attempt else ""))
         source = form.reread(fp) if form.reread else folded
         form.save(form.quantize(source, network, rendered.inputs(spec, attempt)), int8)
         try:
-            return gate.hold_against(fp, int8, sets)
+            return gate.hold_against(fp_scores, int8, sets)
         except gate.GateError as refused:
             if attempt + 1 == n_attempts:
                 raise
@@ -280,22 +281,24 @@ def _gate_sets(
 
 def _detector_set(spec: DetectorSpec, pages: Sequence[LabelledPage]) -> gate.GateSet:
     return gate.GateSet(
-        "rendered", "detection Hmean", gate.DETECTOR_MARGIN, lambda xml: detector_hmean(xml, spec, pages)
+        "rendered", "detection Hmean", gate.DETECTOR_MARGIN, lambda xml: gate.Score(detector_hmean(xml, spec, pages))
     )
 
 
 def _recognizer_set(
     name: str, look: RecognizerSpec | SecondLook, charset: Charset, crops: Sequence[Crop]
 ) -> gate.GateSet:
-    # Of a set of a hundred lines, one alone is more than the margin.
-    margin = max(gate.RECOGNIZER_MARGIN, 1 / max(1, len(crops)))
-    return gate.GateSet(name, "word accuracy", margin, lambda xml: recognizer_accuracy(xml, look, charset, crops))
+    def score(xml: Path) -> gate.Score:
+        return gate.Score.of_hits(recognizer_hits(xml, look, charset, crops))
+
+    return gate.GateSet(name, "word accuracy", gate.RECOGNIZER_MARGIN, score)
 
 
 def _orientation_set(spec: OrientationSpec, crops: Sequence[Crop]) -> gate.GateSet:
-    return gate.GateSet(
-        "rendered", "accuracy", gate.ORIENTATION_MARGIN, lambda xml: orientation_accuracy(xml, spec, crops)
-    )
+    def score(xml: Path) -> gate.Score:
+        return gate.Score.of_hits(orientation_hits(xml, spec, crops))
+
+    return gate.GateSet("rendered", "accuracy", gate.ORIENTATION_MARGIN, score)
 
 
 def _int8_beside(spec: SpecT) -> SpecT:

@@ -15,7 +15,7 @@ from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
 from edge_ocr.geometry import Quad, image_quad, quad_size
 from edge_ocr.images import load_image
-from edge_ocr.metrics import detection_hmean, word_accuracy
+from edge_ocr.metrics import alphanumeric, detection_hmean
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec, SecondLook
 from edge_ocr.recognition import LineReader
@@ -56,11 +56,13 @@ def load_crops(path: Path) -> CropSet:
     return CropSet(labelled.name, [(_picture(line), line.text) for line in lines])
 
 
-def recognizer_accuracy(xml: Path, look: RecognizerSpec | SecondLook, charset: Charset, crops: Iterable[Crop]) -> float:
-    """Word accuracy (letters and digits only, no case) of a recogniser's IR on crops."""
+def recognizer_hits(
+    xml: Path, look: RecognizerSpec | SecondLook, charset: Charset, crops: Iterable[Crop]
+) -> NDArray[np.bool_]:
+    """Which crops a recogniser's IR reads right in letters and digits, without case: (N,) bool."""
     lines = line_reader(open_engine(xml).load(xml, streams=1, widths=WIDTHS), look, charset)
     cut = ((lines.cut(image, image_quad(image)), text) for image, text in crops)
-    return word_accuracy((lines.read(line).reading.text, text) for line, text in cut)
+    return np.array([alphanumeric(lines.read(line).reading.text) == alphanumeric(text) for line, text in cut], bool)
 
 
 def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:
@@ -69,12 +71,12 @@ def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage])
     return detection_hmean((finder.find(image).quads, quads) for image, quads in pages)
 
 
-def orientation_accuracy(xml: Path, spec: OrientationSpec, crops: Sequence[Crop]) -> float:
-    """Part of the crops, each shown upright and turned, that an orientation classifier judges right."""
+def orientation_hits(xml: Path, spec: OrientationSpec, crops: Sequence[Crop]) -> NDArray[np.bool_]:
+    """Whether an orientation classifier judges N crops right, first all upright, then all turned: (2N,) bool."""
     judge = orientation_judge(open_engine(xml).load(xml, streams=1), spec)
     judged = [(judge.is_upside_down(image), False) for image, _ in crops]
     judged += [(judge.is_upside_down(turned(image)), True) for image, _ in crops]
-    return float(np.mean([said == true for said, true in judged]))
+    return np.array([said == true for said, true in judged], bool)
 
 
 def line_reader(network: CompiledNetwork, look: RecognizerSpec | SecondLook, charset: Charset) -> LineReader:

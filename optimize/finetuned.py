@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_ocr.errors import ModelError
 from edge_ocr.pack import Files, Origin, Pack, file_sha256, load_pack
 from optimize.build import N_LINES, Ingredients, Quantisation, build_pack
-from optimize.evaluate import CropSet, load_crops, recognizer_accuracy
+from optimize.evaluate import CropSet, load_crops, recognizer_hits
 from optimize.formats import IR
 from optimize.rendered import GATE_SEED, rendered_lines
 from train.released import Released, load_released
@@ -75,7 +75,7 @@ def changes(before: Pack, after: Pack, judged: Quantisation) -> list[str]:
     lines = []
     for crop_set in (rendered, *map(load_crops, judged.crop_sets)):
         old, new = (
-            recognizer_accuracy(pack.folder / spec.files.fp, spec, pack.charset, crop_set.crops)
+            recognizer_hits(pack.folder / spec.files.fp, spec, pack.charset, crop_set.crops).mean()
             for pack, spec in ((pack, pack.manifest.recognizer) for pack in (before, after))
         )
         lines.append(f"word accuracy on {crop_set.name}: {before.name} {old:.4f}, {after.name} {new:.4f}")

@@ -136,6 +136,8 @@ class GateFacts(Record):
     int8: float
     margin: float
     """Largest loss that the gate lets pass."""
+    standard_error: float = 0.0
+    """Of the loss; 0 where it is not known."""
     passed: bool
 
 

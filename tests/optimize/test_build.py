@@ -159,11 +159,11 @@ def test_a_recogniser_is_calibrated_with_other_lines_until_it_passes(
 ) -> None:
     hold_against, seeds, held = gate.hold_against, list[int](), list[str]()
 
-    def hold(fp: Path, int8: Path, sets: Sequence[gate.GateSet]) -> tuple[Gate, ...]:
+    def hold(fp_scores: Sequence[gate.Score], int8: Path, sets: Sequence[gate.GateSet]) -> tuple[Gate, ...]:
         held.append(int8.name)
         if held.count("recognizer.int8.xml") <= n_refused and int8.name == "recognizer.int8.xml":
             raise gate.GateError("recognizer.int8.xml: refused, by this test")
-        return hold_against(fp, int8, sets)
+        return hold_against(fp_scores, int8, sets)
 
     def drawn(n: int, seed: int, fonts: Path | None, characters: frozenset[str]) -> list[Crop]:
         seeds.append(seed)

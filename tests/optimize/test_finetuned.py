@@ -13,7 +13,7 @@ from torch import nn
 from edge_ocr.charset import Charset
 from edge_ocr.errors import ModelError
 from edge_ocr.pack import load_pack
-from optimize import build, finetuned, gate
+from optimize import build, finetuned
 from optimize.__main__ import main
 from optimize.build import build_pack
 from optimize.finetuned import finetuned_ingredients
@@ -116,10 +116,3 @@ def test_a_pack_for_gpus_is_refused(base: Path, make_checkpoint: Callable[..., P
     gpu = type(pack)(pack.folder, pack.manifest.model_copy(update={"recognizer": recognizer}), Charset(CHARACTERS))
     with pytest.raises(ModelError, match="a pack for GPUs"):
         finetuned_ingredients(make_checkpoint(), gpu, name="own")
-
-
-def test_one_line_of_a_small_set_may_be_lost(base: Path) -> None:
-    spec = load_pack(base).manifest.recognizer
-    crops = [(np.zeros((20, 40, 3), np.uint8), "a")] * 20
-    margins = [build._recognizer_set("x", spec, Charset("a"), crops * n).margin for n in (1, 20)]
-    assert margins == [1 / 20, gate.RECOGNIZER_MARGIN]
