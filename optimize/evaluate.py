@@ -71,14 +71,6 @@ def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage])
     return detection_hmean((finder.find(image).quads, quads) for image, quads in pages)
 
 
-def orientation_hits(xml: Path, spec: OrientationSpec, crops: Sequence[Crop]) -> NDArray[np.bool_]:
-    """Whether an orientation classifier judges N crops right, first all upright, then all turned: (2N,) bool."""
-    judge = orientation_judge(open_engine(xml).load(xml, streams=1), spec)
-    judged = [(judge.is_upside_down(image), False) for image, _ in crops]
-    judged += [(judge.is_upside_down(turned(image)), True) for image, _ in crops]
-    return np.array([said == true for said, true in judged], bool)
-
-
 def line_reader(network: CompiledNetwork, look: RecognizerSpec | SecondLook, charset: Charset) -> LineReader:
     """What reads crops with a recogniser, loaded for `WIDTHS`."""
     least = look.min_width if isinstance(look, RecognizerSpec) else 0

@@ -16,7 +16,6 @@ RECOGNIZER_MARGIN = 0.007
 """Word accuracy that INT8 may lose on a set."""
 DETECTOR_MARGIN = 0.015
 """Detection Hmean that INT8 may lose on a set; with the published detector, post-training INT8 loses 0.009."""
-ORIENTATION_MARGIN = 0.01
 
 
 class GateError(ModelError):

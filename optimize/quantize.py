@@ -11,9 +11,8 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from edge_ocr.detection import ScaleRule, plan_tiles, tile_tensors
-from edge_ocr.orientation import fit_crop
 from edge_ocr.recognition import pad_crop, scale_line
-from optimize.evaluate import SIZES, WIDTHS, Crop, LabelledPage, turned
+from optimize.evaluate import SIZES, WIDTHS, Crop, LabelledPage
 
 Tensor = NDArray[np.uint8]
 
@@ -50,7 +49,6 @@ RECIPES = {
     # No cure: channels equalised (.768 on icdar15_words, .774 without bias correction), minima and maxima as ranges
     # (.574), the slow bias correction (0).
     "recognizer": Recipe("MIXED", "HISTOGRAM", float_merges=True),
-    "orientation": Recipe("MIXED", "HISTOGRAM"),
 }
 
 
@@ -131,8 +129,3 @@ def detector_inputs(pages: Sequence[LabelledPage], rule: ScaleRule) -> list[Tens
         for image, _ in pages
         for tensor in tile_tensors(image, plan_tiles(image.shape[0], image.shape[1], rule, SIZES))
     ]
-
-
-def orientation_inputs(crops: Sequence[Crop], height: int, width: int) -> list[Tensor]:
-    """Lines as the classifier gets them, every other one turned by 180 degrees."""
-    return [fit_crop(turned(image) if i % 2 else image, height, width) for i, (image, _) in enumerate(crops)]

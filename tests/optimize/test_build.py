@@ -34,7 +34,7 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def set_margins(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def set_all(margin: float) -> None:
-        for name in ("DETECTOR_MARGIN", "RECOGNIZER_MARGIN", "ORIENTATION_MARGIN"):
+        for name in ("DETECTOR_MARGIN", "RECOGNIZER_MARGIN"):
             monkeypatch.setattr(gate, name, margin)
 
     return set_all
@@ -128,7 +128,9 @@ def test_int8_that_passes_lies_beside_fp_with_its_figures(
     out = tmp_path / "toy"
     build_pack(toy_ingredients().with_int8(), out, Quantisation(fonts=font_folder))
     pack = load_pack(out)
-    for name, network in pack.networks.items():
+    assert (pack.networks["orientation"].files.int8, pack.networks["orientation"].gates) == (None, ())
+    for name in ("detector", "recognizer"):
+        network = pack.networks[name]
         assert network.files.int8 == f"{name}.int8.xml"
         assert [one.dataset for one in network.gates] == ["rendered"]
         assert all(0 <= one.int8 <= 1 and one.margin == 1.0 for one in network.gates)

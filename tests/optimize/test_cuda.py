@@ -122,19 +122,18 @@ def test_int8_is_made_by_the_rules_and_held_against_fp(
     monkeypatch.setattr(build, "N_LINES", 6)
     monkeypatch.setattr(build, "CALIBRATION_LINES", 6)
     monkeypatch.setattr(build, "N_PAGES", 1)
-    for name in ("DETECTOR_MARGIN", "RECOGNIZER_MARGIN", "ORIENTATION_MARGIN"):
+    for name in ("DETECTOR_MARGIN", "RECOGNIZER_MARGIN"):
         monkeypatch.setattr(gate, name, 1.0)
     build_pack(toys(ONNX).with_int8(), tmp_path / "toy", Quantisation(fonts=font_folder))
     pack = load_pack(tmp_path / "toy")
-    for name, network in pack.networks.items():
-        assert [one.dataset for one in network.gates] == ["rendered"]
+    assert (pack.networks["orientation"].files.int8, pack.networks["orientation"].gates) == (None, ())
+    for name in ("detector", "recognizer"):
+        assert [one.dataset for one in pack.networks[name].gates] == ["rendered"]
         path, precision = pack.choose(name, "best")
         assert (path.name, precision) == (f"{name}.int8.onnx", "int8")
         model = onnx.load(path)
         assert lint(model) == []
-        has_pairs = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
-        # The toy classifier has but a first convolution and a product on one pixel: nothing to quantise.
-        assert has_pairs == (name != "orientation")
+        assert any(node.op_type == "QuantizeLinear" for node in model.graph.node)
     image = np.full((40, 60, 3), 200, dtype=np.uint8)
     assert Reader(tmp_path / "toy", tiny_profile(engine="onnx-cpu")).read(image).width == 60
 

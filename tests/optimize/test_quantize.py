@@ -14,7 +14,6 @@ from optimize.quantize import (
     Recipe,
     Tensor,
     detector_inputs,
-    orientation_inputs,
     quantize,
     recognizer_inputs,
 )
@@ -99,13 +98,6 @@ def test_pages_are_calibrated_as_the_device_feeds_them() -> None:
     inputs = detector_inputs([(noise(400, 600, 3), []), (noise(1200, 400, 3), [])], ScaleRule(limit_px=1280))
     assert len(inputs) == 2
     assert all(tensor.shape[1:3] in SIZES and tensor.dtype == np.uint8 for tensor in inputs)
-
-
-def test_every_other_line_is_turned_for_the_classifier() -> None:
-    line = noise(48, 192, 3)
-    upright, upside_down = orientation_inputs([(line, "x"), (line, "x")], 48, 192)
-    np.testing.assert_array_equal(upright[0], line)
-    np.testing.assert_array_equal(upside_down[0], turned(line))
 
 
 def test_turning_twice_gives_the_image_back() -> None:
