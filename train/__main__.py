@@ -93,7 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         "slim", allow_abbrev=False, help="a narrower recogniser out of PP-OCRv6 small, to start training from"
     )
     slim.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="of that recogniser")
-    slim.add_argument("--published", type=Path, required=True, metavar="WHEEL", help="rapidocr 3.10.0, or its folder")
+    slim.add_argument(
+        "--of",
+        type=Path,
+        required=True,
+        metavar="WEIGHTS",
+        help="what is made narrower: a checkpoint, or the wheel of rapidocr 3.10.0",
+    )
     wanted = slim.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--out", type=Path, metavar="F.safetensors", help="the checkpoint")
     wanted.add_argument(
@@ -174,9 +180,9 @@ def _slim(args: argparse.Namespace) -> None:
 
     recipe = load_recipe(args.recipe, args.set)
     if args.plan is None:
-        write_slim(recipe, args.published, args.out, n_lines=args.lines)
+        write_slim(recipe, args.of, args.out, n_lines=args.lines)
         return
-    widths = planned_widths(recipe, args.published, share=args.plan, n_lines=args.lines)
+    widths = planned_widths(recipe, args.of, share=args.plan, n_lines=args.lines)
     sys.stdout.write(f"{', '.join(map(str, widths))}\n")
 
 

@@ -16,37 +16,38 @@ import torch
 from torch import Tensor, nn
 
 from edge_ocr.charset import Charset
-from edge_ocr.errors import ConfigError
+from edge_ocr.errors import ConfigError, ModelError
 from train.checkpoint import write_weights
 from train.nets.ctc import FORMS, Recognizer
 from train.nets.ppocrv6 import V6Backbone, V6Block
 from train.pretrained import published_v6, restrict_charset
-from train.recipe import Recipe, task_class
+from train.recipe import Recipe, Start, task_class
+from train.released import load_released
 from train.task import Share
 from train.tasks.recognition_losses import normalized
-from train.tasks.recognition_recipe import RecognitionRecipe
+from train.tasks.recognition_recipe import LearnSettings, RecognitionRecipe
 
-NETWORKS = ("ppocrv6", "ppocrv6_slim")
+NETWORKS = ("ppocrv6", "ppocrv6_glance")
 WIDTH_STEP = 32
 """Inner widths are multiples of this: what vector units take at once."""
 RIDGE = 1e-4
 """Added to the diagonal, as a share of its mean: channels that are nearly sums of others have no certain weights."""
 
 
-def write_slim(recipe: Recipe, published: Path, out: Path, *, n_lines: int) -> None:
+def write_slim(recipe: Recipe, whole: Path, out: Path, *, n_lines: int) -> None:
     """Write a checkpoint of a recipe's network with the weights of PP-OCRv6 small; training starts from it.
 
     Args:
         recipe: Of a recogniser whose network is one of `NETWORKS`; its data show what the channels do.
-        published: The wheel rapidocr 3.10.0, or a folder with its ONNX file.
+        whole: A checkpoint of that network at full width; or the wheel rapidocr 3.10.0, or a folder with its ONNX file.
         out: The checkpoint.
         n_lines: Lines to look at.
 
     Raises:
         ConfigError: another network, or a character that the published head lacks.
-        ModelError: the published file is not there.
+        ModelError: the weights are not there, or are those of another network.
     """
-    recipe, full, images = _prepared(recipe, published, n_lines)
+    recipe, full, images = _prepared(recipe, whole, n_lines)
     name, charset = recipe.model.network, Charset.from_file(recipe.model.charset)
     form = FORMS[name]
     slim = form.make(1 + len(charset)).eval()
@@ -57,9 +58,9 @@ def write_slim(recipe: Recipe, published: Path, out: Path, *, n_lines: int) -> N
     write_weights(out, nn.ModuleDict({"student": slim}), {**about, "recipe": recipe.model_dump(mode="json")})
 
 
-def planned_widths(recipe: Recipe, published: Path, *, share: float, n_lines: int) -> list[int]:
+def planned_widths(recipe: Recipe, whole: Path, *, share: float, n_lines: int) -> list[int]:
     """`plan_widths` on lines of a recipe's data; the arguments and errors are those of `write_slim`."""
-    _, full, images = _prepared(recipe, published, n_lines)
+    _, full, images = _prepared(recipe, whole, n_lines)
     return plan_widths(full, images, share=share)
 
 
@@ -158,15 +159,27 @@ def _match(covariance_HH: Tensor, shared_HO: Tensor, n: int) -> tuple[list[int],
     return chosen, explained
 
 
-def _prepared(recipe: Recipe, published: Path, n_lines: int) -> tuple[RecognitionRecipe, Recognizer, list[Tensor]]:
+def _prepared(recipe: Recipe, whole: Path, n_lines: int) -> tuple[RecognitionRecipe, Recognizer, list[Tensor]]:
     """The recipe, the full network with its charset, and lines of its data."""
     if not isinstance(recipe, RecognitionRecipe) or recipe.model.network not in NETWORKS:
         raise ConfigError(f"slim: a recipe with `model.network` {' or '.join(NETWORKS)} is needed")
-    full, characters = published_v6(published)
+    full, characters = _whole(whole)
     full = restrict_charset(full, characters, tuple(Charset.from_file(recipe.model.charset)))
-    batches = task_class(recipe.task)(recipe).batches()
+    # What the recipe starts from is yet to be made, and nothing is learnt here.
+    data_only = recipe.model_copy(update={"start": Start(), "learn": LearnSettings()})
+    batches = task_class(recipe.task)(data_only).batches()
     n_batches = -(-n_lines // recipe.batch_size)
     return recipe, full, [normalized(batches(step, Share())["image_NCHW"]) for step in range(n_batches)]
+
+
+def _whole(path: Path) -> tuple[Recognizer, tuple[str, ...]]:
+    if path.suffix != ".safetensors":
+        return published_v6(path)
+    loaded = load_released(path)
+    if loaded.details.get("network") != "ppocrv6":
+        raise ModelError(f"{path}: not the weights of the network ppocrv6, which is what can be made narrower")
+    assert isinstance(loaded.network, Recognizer)
+    return loaded.network, tuple(loaded.charset)
 
 
 def _fit(theirs: V6Block, ours: V6Block, feats: Sequence[Tensor], wanted: Sequence[Tensor]) -> list[Tensor]:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from edge_ocr.errors import ConfigError
+from edge_ocr.errors import ConfigError, ModelError
 from train.__main__ import main
-from train.nets.ctc import Recognizer, ppocrv6_recognizer
-from train.nets.ppocrv6 import PUBLISHED, SLIM
+from train.checkpoint import write_weights
+from train.nets.ctc import Recognizer, ppocrv1_recognizer, ppocrv6_recognizer
+from train.nets.ppocrv6 import GLANCE, PUBLISHED
 from train.recipe import load_recipe
 from train.slim import WIDTH_STEP, choose_channels, make_slim, plan_widths, write_slim
 from train.start import start_recognizer
@@ -63,7 +64,7 @@ def test_a_channel_that_is_chosen_already_in_another_guise_is_not_chosen() -> No
 @pytest.mark.parametrize("recipe", ["rec_svtr", "det_base"])
 def test_only_networks_of_that_form_are_made_narrower(recipe: str, tmp_path: Path) -> None:
     loaded = load_recipe(Path(__file__).parents[2] / "train" / "recipes" / f"{recipe}.yaml")
-    with pytest.raises(ConfigError, match=r"`model\.network` ppocrv6 or ppocrv6_slim is needed"):
+    with pytest.raises(ConfigError, match=r"`model\.network` ppocrv6 or ppocrv6_glance is needed"):
         write_slim(loaded, tmp_path, tmp_path / "slim.safetensors", n_lines=1)
 
 
@@ -73,14 +74,24 @@ def test_training_starts_from_what_was_written(
     characters = ("a", "b", "1", " ", "€")
     monkeypatch.setattr("train.slim.published_v6", lambda _: (ppocrv6_recognizer(6).eval(), characters))
     (tmp_path / "charset.txt").write_text("a\n1\n \n", encoding="utf-8")
-    path = Path(__file__).parents[2] / "train" / "recipes" / "rec_slim.yaml"
-    changes = ["learn.teacher=null", "start.checkpoint=null", "batch_size=1", f"data.fonts={font_folder}"]
+    path = Path(__file__).parents[2] / "train" / "recipes" / "rec_glance.yaml"
+    changes = ["batch_size=1", f"data.fonts={font_folder}"]
     recipe = load_recipe(path, [*changes, f"model.charset={tmp_path / 'charset.txt'}", "data.widths=[160]"])
     write_slim(recipe, tmp_path, tmp_path / "out" / "slim.safetensors", n_lines=1)
     started = load_recipe(path, [f"start.checkpoint={tmp_path / 'out' / 'slim.safetensors'}"])
-    network = ppocrv6_recognizer(4, SLIM)
+    network = ppocrv6_recognizer(4, GLANCE)
     start_recognizer(network, started.start, ("a", "1", " "))
     assert network.head.classes.out_features == 4
+
+
+def test_a_checkpoint_of_another_network_is_not_made_narrower(tmp_path: Path) -> None:
+    recipe = load_recipe(Path(__file__).parents[2] / "train" / "recipes" / "rec_glance.yaml")
+    network, characters = ppocrv1_recognizer(3), ["a", "b"]
+    details = {"network": "ppocrv1", "height": 32, "stride": 4, "charset": characters}
+    about = {"task": "recognition", "released": "student", "step": 0, "figures": {}, "details": details}
+    write_weights(tmp_path / "w.safetensors", torch.nn.ModuleDict({"student": network}), about)
+    with pytest.raises(ModelError, match=r"w\.safetensors: not the weights of the network ppocrv6"):
+        write_slim(recipe, tmp_path / "w.safetensors", tmp_path / "slim.safetensors", n_lines=1)
 
 
 def test_the_command_prints_a_plan(
@@ -92,5 +103,5 @@ def test_the_command_prints_a_plan(
     data = f"{{fonts: '{font_folder}', widths: [96]}}"
     model = f"{{network: ppocrv6, charset: '{tmp_path / 'charset.txt'}'}}"
     recipe.write_text(f"task: recognition\nsteps: 1\nbatch_size: 1\nmodel: {model}\ndata: {data}\n")
-    assert main(["slim", str(recipe), "--published", "unused", "--plan", "1", "--lines", "1"]) == 0
+    assert main(["slim", str(recipe), "--of", "unused", "--plan", "1", "--lines", "1"]) == 0
     assert capsys.readouterr().out == f"{', '.join(map(str, PUBLISHED))}\n"

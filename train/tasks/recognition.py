@@ -5,6 +5,7 @@
     attention   GTC: a branch with attention guides the backbone
     shortcut    a CTC head right on the backbone, for the first steps of random weights
     teacher     a published larger recogniser reads the same pictures
+    guide       a larger one of the same form, its features and posteriors, in more rows than the student sees
     anchor      it says what it said before, where labels do not contradict
 
 All of them can be combined. Only `student` is released; what else is trained stays in checkpoints and is left there.
@@ -15,6 +16,7 @@ Shape suffixes: N lines, C channels or classes, H and W pixels, T time steps, D 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 
 from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_probs
+from edge_ocr.errors import ModelError
 from train.centres import load_centres
 from train.data.font_book import FontBook
 from train.datasets.formats import fingerprints
@@ -38,7 +41,7 @@ from train.tasks.line_sets import (
     read_lines,
     unlabelled_lines,
 )
-from train.tasks.looks import ShownBatches
+from train.tasks.looks import ShownBatches, shown_at
 from train.tasks.mixed_batches import MixedBatches
 from train.tasks.recognition_losses import (
     anchor_loss,
@@ -46,11 +49,12 @@ from train.tasks.recognition_losses import (
     centre_loss,
     ctc_loss,
     feature_loss,
+    missed_share,
     mutual_loss,
     normalized,
     teacher_loss,
 )
-from train.tasks.recognition_recipe import RecognitionRecipe
+from train.tasks.recognition_recipe import GuideSettings, RecognitionRecipe
 from train.tasks.rendered_lines import LineShape, RenderedBatches
 from train.teacher import TaughtBatches, Teacher
 
@@ -84,6 +88,8 @@ class RecognitionTask(Task):
             self.networks[PEER] = peer
         if learn.anchor:
             self.anchor = Frozen(copy.deepcopy(student))
+        if learn.guide:
+            self.guide = Frozen(load_guide(learn.guide.checkpoint, self.charset, student))
         self.students = tuple(self.networks)
         """Names of those that learn to read, the released one first."""
         if learn.attention:
@@ -117,7 +123,11 @@ class RecognitionTask(Task):
         if data.unlabelled:
             batches = MixedBatches(batches, self._unlabelled(), data.unlabelled_share, self.recipe.seed, salt=2)
         if data.looks:
-            batches = ShownBatches(batches, data.looks, self.form)
+            guide = self.recipe.learn.guide
+            batches = ShownBatches(
+                batches, data.looks, self.form, each=data.only_looks, guide_height=guide.height if guide else None,
+                strips=data.strips, seed=self.recipe.seed,
+            )  # fmt: skip
         return TaughtBatches(batches, Teacher(teacher.model, tuple(self.charset))) if teacher else batches
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -141,6 +151,8 @@ class RecognitionTask(Task):
         if learn.anchor:
             before_NTC = self.anchor(image_NCHW)
             terms["anchor"] = learn.anchor.weight * _added(anchor_loss(p.logits, before_NTC) for p in parts.values())
+        if learn.guide:
+            terms |= self._guide_terms(learn.guide, parts[STUDENT], normalized(batch["guide_NCHW"]))
         terms |= self._constant_terms(parts, batch)
         return {"total": _added(terms.values()), **terms}
 
@@ -149,7 +161,7 @@ class RecognitionTask(Task):
         device = next(networks.parameters()).device
         pairs: list[tuple[str, str]] = []
         for images, texts in self._held_out:
-            probs_NTC = networks[self.released](normalized(images.to(device)))
+            probs_NTC = networks[self.released](normalized(self._shown(images).to(device)))
             readings = decode_probs(probs_NTC.float().cpu().numpy(), self.charset)
             pairs += [(reading.text, text) for reading, text in zip(readings, texts, strict=True)]
         return line_figures(pairs)
@@ -166,6 +178,11 @@ class RecognitionTask(Task):
     def _network(self, name: str) -> Recognizer:
         network: Recognizer = self.networks[name]  # type: ignore[assignment]
         return network
+
+    @property
+    def _guide(self) -> Recognizer:
+        assert isinstance(self.guide.network, Recognizer)
+        return self.guide.network
 
     def _attention(self, name: str, parts: RecognizerParts, batch: Batch) -> Tensor:
         logits_NLC = self.networks[_branch(name)](parts.backbone, batch["targets"])
@@ -186,6 +203,16 @@ class RecognitionTask(Task):
             losses = [teacher_loss(p.logits, batch["teacher_NTC"], batch["mass_NT"]) for p in parts.values()]
             terms["teacher"] = learn.teacher.weight * _added(losses)
         return terms
+
+    def _guide_terms(self, settings: GuideSettings, part: RecognizerParts, image_NCHW: Tensor) -> dict[str, Tensor]:
+        """What the guide says of the lines, and from which features."""
+        with torch.no_grad():
+            guide = self._guide.parts(image_NCHW)
+        missed = missed_share(part.backbone, guide.backbone) + missed_share(part.feat, guide.feat)
+        return {
+            "guide": settings.weight * anchor_loss(part.logits, guide.logits.float().softmax(2)),
+            "features": settings.features * missed,
+        }
 
     def _rendered(self, seed: int, *, augment: float = 0.0, join: float = 0.0) -> RenderedBatches:
         recipe = self.recipe
@@ -226,6 +253,31 @@ class RecognitionTask(Task):
         n_batches = -(-recipe.data.held_out // recipe.batch_size)
         made = [batches(step, Share()) for step in range(n_batches)]
         return [(batch["image_NCHW"], batch["texts"]) for batch in made]
+
+    def _shown(self, image_NCHW: Tensor) -> Tensor:
+        """Held-out lines as the network gets them."""
+        data = self.recipe.data
+        return shown_at(image_NCHW, data.looks[0], self.form) if data.only_looks else image_NCHW
+
+
+def load_guide(path: Path, charset: Charset, student: Recognizer) -> Recognizer:
+    """The larger recogniser that a student learns from.
+
+    Raises:
+        ModelError: the checkpoint is not there, or of no network with the student's charset and features.
+    """
+    # Imported late: it asks train.recipe for the tasks, which are this module.
+    from train.released import load_released
+
+    loaded = load_released(path)
+    if loaded.kind != "recognizer" or tuple(loaded.charset) != tuple(charset):
+        raise ModelError(f"{path}: no recogniser with the charset of the recipe; a guide has the student's")
+    guide = loaded.network
+    assert isinstance(guide, Recognizer)
+    features = [(one.backbone.out_channels, one.head.classes.in_features) for one in (guide, student)]
+    if features[0] != features[1]:
+        raise ModelError(f"{path}: its features are {features[0]} wide, the student's {features[1]}: take one like it")
+    return guide
 
 
 def _branch(student: str) -> str:

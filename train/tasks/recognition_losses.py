@@ -65,6 +65,12 @@ def feature_loss(feat: Tensor, peer: Tensor) -> Tensor:
     return nn.functional.mse_loss(feat.float(), peer.float())
 
 
+def missed_share(feat: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared difference from features that are wanted, as a part of their variance."""
+    wanted = wanted.float()
+    return nn.functional.mse_loss(feat.float(), wanted) / wanted.var()
+
+
 def centre_loss(feat_NTD: Tensor, logits_NTC: Tensor, centres_CD: Tensor, known_C: Tensor) -> Tensor:
     """Mean squared distance of features from the centre of the class that is read at their time step.
 

@@ -28,7 +28,7 @@ PUBLISHED = ("ppocrv3", "ppocrv6")
 class RecognizerSettings(Settings):
     """The network."""
 
-    network: Literal["ppocrv1", "ppocrv2", "ppocrv3", "ppocrv6", "ppocrv6_slim"] = "ppocrv3"
+    network: Literal["ppocrv1", "ppocrv2", "ppocrv3", "ppocrv6", "ppocrv6_glance"] = "ppocrv3"
     """MobileNetV3 with BiLSTM, LCNet with BiLSTM and a two-layer head (both of height 32), LCNet with SVTR (48),
     PP-OCRv6 small as published and narrowed (48)."""
     charset: Path = LATIN_CHARSET
@@ -88,6 +88,18 @@ class AnchorSettings(Settings):
     """Of the divergence from it, summed over time steps as CTC is."""
 
 
+class GuideSettings(Settings):
+    """A larger recogniser of the same form and charset, whose features and posteriors a narrower one learns to give."""
+
+    checkpoint: Path
+    height: PositiveInt
+    """Rows at which it sees the lines; its columns are those of the look at which the student sees them."""
+    weight: PositiveFloat = 1.0
+    """Of the divergence from its posteriors, summed over time steps as CTC is."""
+    features: NonNegativeFloat = 1.0
+    """Of what is missed of its features, as a part of their variance: of the backbone's map and of the neck's."""
+
+
 class LookSettings(Settings):
     """A size at which a reader shows lines to the network (`height`, `width_scale` of pack.yaml)."""
 
@@ -104,6 +116,7 @@ class LearnSettings(Settings):
     shortcut: ShortcutSettings | None = None
     teacher: TeacherSettings | None = None
     anchor: AnchorSettings | None = None
+    guide: GuideSettings | None = None
 
 
 class LineData(Settings):
@@ -132,6 +145,11 @@ class LineData(Settings):
     """Kinds of rendered lines (train/data/line_kinds.py) and how many times as often they come."""
     looks: tuple[LookSettings, ...] = ()
     """Further sizes: every other batch, in turn, is shown at one of them."""
+    only_looks: bool = False
+    """Every batch is shown at one of `looks`, held-out lines at the first."""
+    strips: float = Field(default=0.0, ge=0, le=1)
+    """Share of the batches whose lines stand side by side in strips, as on a page of many lines; they have no labels,
+    only a guide teaches what to read there."""
     widths: tuple[PositiveInt, ...] = (96, 160, 240, 320)
     """Widths of batches, ascending multiples of 16; the last one squeezes lines of files that are longer."""
     drop: bool = False
@@ -174,6 +192,12 @@ class RecognitionRecipe(Recipe):
             raise ValueError("`learn.anchor` holds on to what the network could do, so it needs `start`")
         if self.data.looks and self.learn.teacher:
             raise ValueError("`data.looks` has other time steps than `learn.teacher`: leave out one of them")
+        if self.data.only_looks and not self.data.looks:
+            raise ValueError("`data.only_looks` needs `data.looks`")
+        if self.learn.guide and not self.data.only_looks:
+            raise ValueError("`learn.guide` sees what the student sees in more rows, so it needs `data.only_looks`")
+        if self.data.strips and not self.learn.guide:
+            raise ValueError("`data.strips` have no labels: they need `learn.guide`")
         form = FORMS[self.model.network]
         if self.learn.teacher and (form.height, form.stride) != (HEIGHT, STRIDE):
             raise ValueError("`learn.teacher` has the time steps of `model.network: ppocrv3`; choose that network")

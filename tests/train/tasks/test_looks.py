@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from edge_ocr.recognition import PAD
+from edge_ocr.strips import GAP_PX
 from train.nets.ctc import FORMS
 from train.task import Batch, Share
 from train.tasks.line_sets import line_batch
@@ -43,3 +45,28 @@ def test_a_text_with_too_few_time_steps_is_left_out_and_counted() -> None:
     batches = ShownBatches(TwoLines(), (LOW, LOWER), FORMS["ppocrv6"])
     assert (batches(1, Share())["lengths"].tolist(), batches(1, Share())["n_refused"]) == ([1, 10], 0)
     assert (batches(3, Share())["lengths"].tolist(), batches(3, Share())["n_refused"]) == ([1, 0], 1)
+
+
+def test_every_batch_is_shown_at_the_look_and_to_a_guide_in_more_rows() -> None:
+    batches = ShownBatches(TwoLines(), (LOWER,), FORMS["ppocrv6"], each=True, guide_height=32)
+    for step in (0, 1):
+        batch = batches(step, Share())
+        assert batch["image_NCHW"].shape == (2, 3, 16, 32)
+        assert batch["guide_NCHW"].shape == (2, 3, 32, 32)
+
+
+def test_lines_stand_side_by_side_in_strips_without_labels() -> None:
+    batch = ShownBatches(TwoLines(), (LOWER,), FORMS["ppocrv6"], each=True, guide_height=32, strips=1.0)(5, Share())
+    assert batch["image_NCHW"].shape == (1, 3, 16, 2 * (32 + GAP_PX))
+    assert batch["guide_NCHW"].shape == (1, 3, 32, 2 * (32 + GAP_PX))
+    columns = batch["image_NCHW"][0, 0, 0]
+    assert columns.tolist() == ([105] * 32 + [PAD] * GAP_PX) * 2
+    assert batch["lengths"].tolist() == [0]
+    assert len(batch["targets"]) == 1
+
+
+def test_lines_that_are_too_wide_for_a_strip_stay_alone() -> None:
+    wide = LookSettings(height=48, width_scale=4.0)
+    batch = ShownBatches(TwoLines(), (wide,), FORMS["ppocrv6"], each=True, guide_height=32, strips=1.0)(0, Share())
+    assert batch["image_NCHW"].shape == (2, 3, 48, 384)
+    assert batch["lengths"].tolist() == [1, 10]

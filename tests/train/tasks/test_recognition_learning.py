@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from edge_ocr.charset import Charset
-from edge_ocr.errors import ConfigError
+from edge_ocr.errors import ConfigError, ModelError
 from train.centres import load_centres, write_centres
 from train.checkpoint import read_tensors, write_weights
 from train.keep import keep_weights
@@ -195,9 +195,66 @@ def test_an_anchor_is_what_the_network_begins_with_and_is_neither_trained_nor_ke
     assert float(task.loss(task.batches()(0, Share()))["anchor"].detach()) > 0
 
 
+GUIDED = {"looks": [{"height": 32, "width_scale": 1.5}], "only_looks": True, "strips": 0.5}
+
+
+def guided(make: Make, checkpoint: Path, **keys: Any) -> RecognitionRecipe:
+    learn = {"guide": {"checkpoint": checkpoint, "height": 48}}
+    return make(**{"network": "ppocrv3", "learn": learn, "data": GUIDED, **keys})
+
+
+def test_a_student_learns_from_what_its_guide_sees_in_more_rows(make: Make, tmp_path: Path) -> None:
+    train(make("ppocrv3"), tmp_path / "guide")
+    weights = tmp_path / "guide" / "last.safetensors"
+    task = RecognitionTask(guided(make, weights)).train()
+    for step in range(8):
+        batch = {**task.batches()(step, Share()), "step": step}
+        terms = task.loss(batch)
+        assert set(terms) == {"total", "ctc", "guide", "features"}
+        assert float(terms["guide"].detach()) > 0
+        assert float(terms["features"].detach()) > 0
+        has_labels = bool(batch["lengths"].any())
+        assert bool(terms["ctc"].detach() > 0) == has_labels
+    torch.autograd.backward(terms["total"])
+    assert all(parameter.grad is None for parameter in task.guide.parameters())
+    assert not any(name.startswith("guide") for name, _ in task.networks.named_parameters())
+    with torch.no_grad():
+        assert 0 <= task.eval().evaluate(task.networks)["line_accuracy"] <= 1
+
+
+def test_a_student_that_is_its_guide_misses_nothing(make: Make, tmp_path: Path) -> None:
+    train(make("ppocrv3"), tmp_path / "guide")
+    weights = tmp_path / "guide" / "last.safetensors"
+    recipe = guided(make, weights, start={"checkpoint": weights})
+    look = {"looks": [{"height": 48}], "only_looks": True}
+    recipe = recipe.model_copy(update={"data": type(recipe.data).model_validate({**recipe.data.model_dump(), **look})})
+    task = RecognitionTask(recipe).eval()
+    terms = task.loss({**task.batches()(0, Share()), "step": 0})
+    assert float(terms["guide"].detach()) == pytest.approx(0, abs=1e-4)
+    assert float(terms["features"].detach()) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_guide_with_another_charset_is_refused(make: Make, tmp_path: Path) -> None:
+    train(make("ppocrv3"), tmp_path / "guide")
+    (tmp_path / "other.txt").write_text("A\nB\n", encoding="utf-8")
+    recipe = guided(make, tmp_path / "guide" / "last.safetensors")
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"charset": tmp_path / "other.txt"})})
+    with pytest.raises(ModelError, match="no recogniser with the charset of the recipe"):
+        RecognitionTask(recipe)
+
+
+def test_a_guide_with_other_features_is_refused(make: Make, tmp_path: Path) -> None:
+    train(make("ppocrv3"), tmp_path / "guide")
+    with pytest.raises(ModelError, match="its features are"):
+        RecognitionTask(guided(make, tmp_path / "guide" / "last.safetensors", network="ppocrv2"))
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        pytest.param({"data": {"only_looks": True}}, "needs `data.looks`", id="no look"),
+        pytest.param({"learn": {"guide": {"checkpoint": "x", "height": 32}}}, "needs `data.only_looks`", id="guide"),
+        pytest.param({"data": {**GUIDED}}, "they need `learn.guide`", id="strips nobody reads"),
         pytest.param(
             {"learn": {"mutual": {}}, "start": {"published": "x.whl"}}, "two students that differ", id="twins"
         ),
