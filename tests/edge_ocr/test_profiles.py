@@ -25,6 +25,7 @@ VNNI = AVX512 | {"avx512_vnni"}
 AMX = VNNI | {"avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}
 
 SHIPPED = [
+    "amd-zen4",
     "atom-n100",
     "core-kiosk",
     "generic-cpu",
@@ -94,7 +95,9 @@ def test_a_profile_leaves_nothing_to_defaults_and_says_why(name: str) -> None:
         pytest.param("Intel(R) N100", AVX2 | {"avx_vnni"}, "atom-n100", id="N100"),
         pytest.param("Intel(R) Processor N97", AVX2 | {"avx_vnni"}, "atom-n100", id="N97"),
         pytest.param("Intel(R) Core(TM) i3-N305", AVX2 | {"avx_vnni"}, "atom-n100", id="N305 though it says Core"),
-        pytest.param("AMD EPYC 9654 96-Core Processor", VNNI | {"avx512_bf16"}, FALLBACK, id="EPYC"),
+        pytest.param("AMD EPYC 9654 96-Core Processor", VNNI | {"avx512_bf16"}, "amd-zen4", id="EPYC"),
+        pytest.param("AMD Ryzen 9 7950X 16-Core Processor", VNNI | {"avx512_bf16"}, "amd-zen4", id="Ryzen"),
+        pytest.param("AMD EPYC 7763 64-Core Processor", AVX2, FALLBACK, id="EPYC without AVX-512"),
         pytest.param("unknown", set(), FALLBACK, id="nothing known"),
     ],
 )
