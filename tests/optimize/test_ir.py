@@ -107,6 +107,17 @@ def test_an_ir_on_disk_is_half_the_size_and_gives_nearly_the_same(tmp_path: Path
     np.testing.assert_allclose(scores, run(model, image)[1], atol=FP16_TOLERANCE)
 
 
+def test_an_ir_on_disk_leaves_out_what_is_inferred_when_it_is_read(tmp_path: Path) -> None:
+    model, image = fold_recognizer(from_torch(ToyRecognizer(), "recognizer"), SKEWED), noise(1, 48, 64, 3)
+    save_fp16(model, tmp_path / "short.xml")
+    assert "<dim>" not in (tmp_path / "short.xml").read_text()
+    again = shared_core().read_model(tmp_path / "short.xml")
+    assert [str(end.get_partial_shape()) for end in (*again.inputs, *again.outputs)] == [
+        str(end.get_partial_shape()) for end in (*model.inputs, *model.outputs)
+    ]
+    assert run(again, image)[0].shape == run(model, image)[0].shape
+
+
 def test_large_float_matrices_beside_int8_are_halved_too(tmp_path: Path) -> None:
     """OpenVINO by itself compresses nothing in a network that holds INT8."""
     image = ops.parameter([1, 96, 4, 4], np.float32, name="image")

@@ -144,3 +144,16 @@ def test_metadata_that_does_not_fit_the_head_is_refused(published: Path, tmp_pat
     ingredients = imported_ingredients(find_onnx(published, "v3", tmp_path), "toy", None)
     with pytest.raises(ModelError, match="charset has 3 characters, the recogniser's head 5 classes"):
         build_pack(ingredients, tmp_path / "pack", None)
+
+
+def test_long_lines_of_v6_are_squeezed_and_a_few_lines_are_not(published: Path, tmp_path: Path) -> None:
+    v3 = imported_ingredients(find_onnx(published, "v3", tmp_path), "toy", None).recognizer_spec
+    assert (v3.width_scale, v3.second_look) == (1.0, None)
+    for file in (published / "models").iterdir():
+        file.rename(file.with_name(file.name.replace("PP-OCRv3", "PP-OCRv6")))
+    v6 = imported_ingredients(find_onnx(published, "v6", tmp_path), "toy", None).recognizer_spec
+    assert v6.width_scale < 1
+    assert v6.second_look is not None
+    assert (v6.second_look.height, v6.second_look.width_scale) == (v6.height, 1.0)
+    # Nothing is read twice.
+    assert v6.second_look.below == 0
