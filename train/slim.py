@@ -27,7 +27,7 @@ from train.task import Share
 from train.tasks.recognition_losses import normalized
 from train.tasks.recognition_recipe import LearnSettings, RecognitionRecipe
 
-NETWORKS = ("ppocrv6", "ppocrv6_glance")
+NETWORKS = ("ppocrv6", "ppocrv6_slim")
 WIDTH_STEP = 32
 """Inner widths are multiples of this: what vector units take at once."""
 RIDGE = 1e-4

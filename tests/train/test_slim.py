@@ -9,7 +9,7 @@ from edge_ocr.errors import ConfigError, ModelError
 from train.__main__ import main
 from train.checkpoint import write_weights
 from train.nets.ctc import Recognizer, ppocrv1_recognizer, ppocrv6_recognizer
-from train.nets.ppocrv6 import GLANCE, PUBLISHED
+from train.nets.ppocrv6 import PUBLISHED, SLIM
 from train.recipe import load_recipe
 from train.slim import WIDTH_STEP, choose_channels, make_slim, plan_widths, write_slim
 from train.start import start_recognizer
@@ -64,7 +64,7 @@ def test_a_channel_that_is_chosen_already_in_another_guise_is_not_chosen() -> No
 @pytest.mark.parametrize("recipe", ["rec_svtr", "det_base"])
 def test_only_networks_of_that_form_are_made_narrower(recipe: str, tmp_path: Path) -> None:
     loaded = load_recipe(Path(__file__).parents[2] / "train" / "recipes" / f"{recipe}.yaml")
-    with pytest.raises(ConfigError, match=r"`model\.network` ppocrv6 or ppocrv6_glance is needed"):
+    with pytest.raises(ConfigError, match=r"`model\.network` ppocrv6 or ppocrv6_slim is needed"):
         write_slim(loaded, tmp_path, tmp_path / "slim.safetensors", n_lines=1)
 
 
@@ -74,18 +74,18 @@ def test_training_starts_from_what_was_written(
     characters = ("a", "b", "1", " ", "€")
     monkeypatch.setattr("train.slim.published_v6", lambda _: (ppocrv6_recognizer(6).eval(), characters))
     (tmp_path / "charset.txt").write_text("a\n1\n \n", encoding="utf-8")
-    path = Path(__file__).parents[2] / "train" / "recipes" / "rec_glance.yaml"
+    path = Path(__file__).parents[2] / "train" / "recipes" / "rec_slim.yaml"
     changes = ["batch_size=1", f"data.fonts={font_folder}"]
     recipe = load_recipe(path, [*changes, f"model.charset={tmp_path / 'charset.txt'}", "data.widths=[160]"])
     write_slim(recipe, tmp_path, tmp_path / "out" / "slim.safetensors", n_lines=1)
     started = load_recipe(path, [f"start.checkpoint={tmp_path / 'out' / 'slim.safetensors'}"])
-    network = ppocrv6_recognizer(4, GLANCE)
+    network = ppocrv6_recognizer(4, SLIM)
     start_recognizer(network, started.start, ("a", "1", " "))
     assert network.head.classes.out_features == 4
 
 
 def test_a_checkpoint_of_another_network_is_not_made_narrower(tmp_path: Path) -> None:
-    recipe = load_recipe(Path(__file__).parents[2] / "train" / "recipes" / "rec_glance.yaml")
+    recipe = load_recipe(Path(__file__).parents[2] / "train" / "recipes" / "rec_slim.yaml")
     network, characters = ppocrv1_recognizer(3), ["a", "b"]
     details = {"network": "ppocrv1", "height": 32, "stride": 4, "charset": characters}
     about = {"task": "recognition", "released": "student", "step": 0, "figures": {}, "details": details}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from train.nets.lcnet import RecognitionLCNet
 from train.nets.mobilenetv3 import RecognitionMobileNetV3
 from train.nets.necks import BiLSTMNeck, SVTRNeck
-from train.nets.ppocrv6 import GLANCE, PUBLISHED, V6Backbone, V6Neck
+from train.nets.ppocrv6 import PUBLISHED, SLIM, V6Backbone, V6Neck
 
 BLANK = 0
 """The class that means no character."""
@@ -141,5 +141,5 @@ FORMS = {
     "ppocrv2": RecognizerForm(ppocrv2_recognizer, 32, 4),
     "ppocrv3": RecognizerForm(ppocrv3_recognizer, 48, 8),
     "ppocrv6": RecognizerForm(ppocrv6_recognizer, 48, 8),
-    "ppocrv6_glance": RecognizerForm(lambda n_classes: ppocrv6_recognizer(n_classes, GLANCE), 48, 8),
+    "ppocrv6_slim": RecognizerForm(lambda n_classes: ppocrv6_recognizer(n_classes, SLIM), 48, 8),
 }

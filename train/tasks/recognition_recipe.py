@@ -28,7 +28,7 @@ PUBLISHED = ("ppocrv3", "ppocrv6")
 class RecognizerSettings(Settings):
     """The network."""
 
-    network: Literal["ppocrv1", "ppocrv2", "ppocrv3", "ppocrv6", "ppocrv6_glance"] = "ppocrv3"
+    network: Literal["ppocrv1", "ppocrv2", "ppocrv3", "ppocrv6", "ppocrv6_slim"] = "ppocrv3"
     """MobileNetV3 with BiLSTM, LCNet with BiLSTM and a two-layer head (both of height 32), LCNet with SVTR (48),
     PP-OCRv6 small as published and narrowed (48)."""
     charset: Path = LATIN_CHARSET
