@@ -63,13 +63,13 @@ class Reader:
         self._streams = self._threads if self.profile.streams == "auto" else min(self.profile.streams, self._threads)
         # OpenCV's own threads spin while they wait: on two cores 3 % more CPU time for pages that take 2 % longer.
         cv2.setNumThreads(1)
-        self._engine = engine = _make_engine(self.profile, self._threads)
+        self._engine = _make_engine(self.profile, self._threads)
         manifest, choices = self.pack.manifest, self.profile.precision
         self._precisions: dict[str, str] = {}
-        self._detector = self._load(engine, "detector", choices.detector, streams=1)
+        self._detector = self._load("detector", choices.detector, streams=1)
         self._finder = self._line_finder(self._detector)
         widths = [width for width in self.profile.recognizer.widths if width >= manifest.recognizer.min_width]
-        self._recognizer = self._load(engine, "recognizer", choices.recognizer, streams=self._streams, widths=widths)
+        self._recognizer = self._load("recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
         choice = self.profile.recognizer
         self._lines = self._line_reader(manifest.recognizer, widths, strip=choice.strip, batch=choice.batch)
@@ -77,7 +77,7 @@ class Reader:
         self._lines_again = self._line_reader(self._second_look, _thinned(widths)) if self._second_look else None
         self._judge: OrientationJudge | None = None
         if manifest.orientation and self.profile.orientation == "retry":
-            network = self._load(engine, "orientation", choices.orientation, streams=self._streams)
+            network = self._load("orientation", choices.orientation, streams=self._streams)
             self._judge = _make_judge(network, manifest.orientation)
         self._workers = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
 
@@ -216,7 +216,6 @@ class Reader:
 
     def _load(
         self,
-        engine: Engine,
         network: str,
         choice: PrecisionChoice,
         *,
@@ -224,12 +223,12 @@ class Reader:
         widths: Sequence[int] | None = None,
     ) -> CompiledNetwork:
         path, self._precisions[network] = self.pack.choose(network, choice)
-        if path.suffix != engine.suffix:
+        if path.suffix != self._engine.suffix:
             raise ConfigError(
                 f"pack {self.pack.name} holds {path.suffix} networks, the engine of profile {self.profile.name} reads"
-                f" {engine.suffix}; name another profile, or a pack for it (packs of .onnx: docs/t4.md)"
+                f" {self._engine.suffix}; name another profile, or a pack for it (packs of .onnx: docs/t4.md)"
             )
-        return engine.load(path, streams=streams, widths=widths)
+        return self._engine.load(path, streams=streams, widths=widths)
 
     def _read_line_page(self, image: NDArray[np.uint8] | str | Path) -> Page:
         pixels = _as_pixels(image)
@@ -259,7 +258,7 @@ class Reader:
         if self._threads == 1:
             return self._finder
         choice = self.profile.precision.detector
-        return self._line_finder(self._load(self._engine, "detector", choice, streams=self._threads))
+        return self._line_finder(self._load("detector", choice, streams=self._threads))
 
     def _line_finder(self, network: CompiledNetwork) -> LineFinder:
         spec, choice = self.pack.manifest.detector, self.profile.detector

@@ -40,9 +40,9 @@ class ShownBatches:
     def __call__(self, step: int, share: Share) -> Batch:
         """A process's lines of a step."""
         batch = self.batches(step, share)
-        turn = step if self.each else step // 2
         if not self.each and step % 2 == 0:
             return batch
+        turn = step if self.each else step // 2
         look = self.looks[turn % len(self.looks)]
         image_NCHW = batch["image_NCHW"]
         shown = shown_at(image_NCHW, look, self.form)
