@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.engines import CompiledNetwork
-from edge_ocr.geometry import Quad, clip_quad, is_vertical, quad_size, reading_order, rect_to_quad, turn_quad
+from edge_ocr.geometry import (
+    Quad,
+    clip_quad,
+    is_vertical,
+    order_corners,
+    quad_sizes,
+    reading_order,
+    rect_corners,
+    turn_quad,
+)
 
 OVERLAP_PX = 64
 """How far neighbouring tiles overlap, in detector pixels: more than the detector's view of a letter."""
@@ -128,8 +137,10 @@ class LineFinder:
             maps.append(self._network.infer(tensor)[0][0])
             infer_ms += (time.perf_counter() - start) * 1e3
         quads = map_to_quads(merge_tiles(plan, maps), self._thresholds, width, height)
-        ordered = [quads[i] for i in reading_order(quads)]
-        return FoundQuads([turn_quad(quad) if is_vertical(quad) else quad for quad in ordered], infer_ms)
+        if not quads:
+            return FoundQuads([], infer_ms)
+        runs_down = is_vertical(np.stack(quads))
+        return FoundQuads([turn_quad(quads[i]) if runs_down[i] else quads[i] for i in reading_order(quads)], infer_ms)
 
 
 def plan_tiles(height: int, width: int, rule: ScaleRule, sizes: Sequence[Size]) -> TilePlan:
@@ -215,23 +226,16 @@ def map_to_quads(
     if len(contours) > thresholds.max_candidates:
         contours = sorted(contours, key=cv2.contourArea, reverse=True)[: thresholds.max_candidates]
     factors = np.array([image_width / prob_map.shape[1], image_height / prob_map.shape[0]], dtype=np.float32)
-    quads = []
-    for contour in contours:
-        centre, size, angle_deg = cv2.minAreaRect(contour)
-        if min(size) < thresholds.min_side_px:
-            continue
-        if (
-            _mean_inside(prob_map, np.asarray(cv2.boxPoints((centre, size, angle_deg)), dtype=np.float32))
-            < thresholds.box * 255
-        ):
-            continue
-        grow = size[0] * size[1] * thresholds.unclip / (2 * (size[0] + size[1]))
-        if min(size) + 2 * grow < thresholds.min_side_px + 2:
-            continue
-        quads.append(rect_to_quad(centre, size, angle_deg, grow))
-    # All at once: NumPy spends more on a call than on four corners.
-    in_image = clip_quad(np.array(quads, dtype=np.float32).reshape(-1, 4, 2) * factors, image_width, image_height)
-    return [quad for quad in in_image if min(quad_size(quad)) > 1]
+    rects = np.array([(*centre, *size, deg) for centre, size, deg in map(cv2.minAreaRect, contours)], dtype=np.float32)
+    rects = rects.reshape(-1, 5)
+    rects = rects[rects[:, 2:4].min(axis=1) >= thresholds.min_side_px]
+    rects = rects[_means_inside(prob_map, rect_corners(rects)) >= thresholds.box * 255]
+    width, height = rects[:, 2], rects[:, 3]
+    grow = width * height * thresholds.unclip / (2 * (width + height))
+    is_line = np.minimum(width, height) + 2 * grow >= thresholds.min_side_px + 2
+    quads = order_corners(rect_corners(rects[is_line], grow[is_line]))
+    in_image = clip_quad(quads * factors, image_width, image_height)
+    return list(in_image[quad_sizes(in_image).min(axis=1) > 1])
 
 
 def _plan_with(height: int, width: int, scale: float, size: Size) -> TilePlan:
@@ -253,12 +257,15 @@ def _tile_starts(length: int, side: int) -> list[int]:
     return [round(i * (length - side) / (n - 1)) for i in range(n)]
 
 
-def _mean_inside(prob_map: NDArray[np.uint8], corners: NDArray[np.float32]) -> float:
-    """Mean of the map inside a rectangle, its (4, 2) corners in turn, in [0, 255]."""
-    height, width = prob_map.shape
-    xs, ys = corners[:, 0].tolist(), corners[:, 1].tolist()
-    x0, x1 = max(math.floor(min(xs)), 0), min(math.ceil(max(xs)), width - 1)
-    y0, y1 = max(math.floor(min(ys)), 0), min(math.ceil(max(ys)), height - 1)
-    mask = np.zeros((y1 - y0 + 1, x1 - x0 + 1), dtype=np.uint8)
-    cv2.fillConvexPoly(mask, (corners - (x0, y0)).astype(np.int32), 1)
-    return cv2.mean(prob_map[y0 : y1 + 1, x0 : x1 + 1], mask)[0]
+def _means_inside(prob_map: NDArray[np.uint8], boxes_N42: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Means of the map inside rectangles, their corners in turn: (N,) in [0, 255]."""
+    last = np.array(prob_map.shape[::-1]) - 1
+    starts = np.clip(np.floor(boxes_N42.min(axis=1)), 0, last).astype(np.int32)
+    stops = np.clip(np.ceil(boxes_N42.max(axis=1)), 0, last).astype(np.int32) + 1
+    outlines = (boxes_N42 - starts[:, None]).astype(np.int32)
+    means = np.empty(len(boxes_N42))
+    for i, ((x0, y0), (x1, y1)) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+        mask = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
+        cv2.fillConvexPoly(mask, outlines[i], 1)
+        means[i] = cv2.mean(prob_map[y0:y1, x0:x1], mask)[0]
+    return means

@@ -15,7 +15,7 @@ from edge_ocr.geometry import (
     order_corners,
     quad_size,
     reading_order,
-    rect_to_quad,
+    rect_corners,
     turn_quad,
 )
 
@@ -66,13 +66,16 @@ def test_a_grown_rectangle_is_what_polygon_clipping_gives(size: tuple[float, flo
     offset.AddPath((corners * 1000).tolist(), pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     outline = np.array(offset.Execute(grow * 1000)[0], dtype=np.float32) / 1000
     expected = order_corners(np.asarray(cv2.boxPoints(cv2.minAreaRect(outline)), dtype=np.float32))
-    np.testing.assert_allclose(rect_to_quad((300, 200), size, 30, grow), expected, atol=0.05)
+    rects = np.array([(300, 200, *size, 30)] * 2, dtype=np.float32)
+    grown = order_corners(rect_corners(rects, np.array([grow, grow], dtype=np.float32)))
+    np.testing.assert_allclose(grown, [expected] * 2, atol=0.05)
 
 
 def test_a_grown_rectangle_is_what_a_round_buffer_bounds() -> None:
     shapely = pytest.importorskip("shapely")
     buffered = shapely.Polygon(cv2.boxPoints(((50.0, 40.0), (60.0, 12.0), -12.0))).buffer(5, quad_segs=64)
-    ours = shapely.Polygon(rect_to_quad((50, 40), (60, 12), -12, 5))
+    [corners] = rect_corners(np.array([(50, 40, 60, 12, -12)], dtype=np.float32), 5)
+    ours = shapely.Polygon(corners)
     assert ours.buffer(0.01).contains(buffered)
     assert ours.area == pytest.approx(buffered.minimum_rotated_rectangle.area, rel=1e-3)
 
@@ -111,7 +114,7 @@ def test_a_quad_is_lengthened_along_its_line_at_both_ends() -> None:
     ],
 )
 def test_only_quads_much_higher_than_wide_run_downwards(size: tuple[int, int], vertical: bool) -> None:
-    assert is_vertical(quad_at(5, 5, *size)) is vertical
+    assert is_vertical(np.stack([quad_at(5, 5, *size)] * 2)).tolist() == [vertical] * 2
 
 
 def test_a_turned_column_is_a_line_that_begins_at_its_top_right() -> None:
