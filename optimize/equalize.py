@@ -36,8 +36,6 @@ class _Producer:
     convolution: nn.Conv2d
     gate: SqueezeExcite | None = None
     """Weighs the channels from their means behind it."""
-    phases: int = 1
-    """Channels of the convolution per channel seen: a shuffle to sub-pixels lies behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,7 @@ def equalize(detector: SubpixelDetector, images: Sequence[Tensor]) -> None:
         _balance([output], [_Consumer(reduce, begin)], concatenated[begin : begin + n_channels])
         begin += n_channels
     _balance([_Producer(reduce)], [_Consumer(first)], _input_range(detector, [first], images))
-    phases = first.out_channels // last.in_channels
-    _balance([_Producer(first, phases=phases)], [_Consumer(last)], _input_range(detector, [last], images))
+    _balance([_Producer(first)], [_Consumer(last)], _input_range(detector, [last], images))
 
 
 def normalized(image: NDArray[np.uint8], normalization: Normalization) -> Tensor:
@@ -89,10 +86,9 @@ def _balance(producers: Sequence[_Producer], consumers: Sequence[_Consumer], ran
     ]
     factors = _relative(ranges) ** BALANCE / _relative(torch.stack(weights).amax(dim=0)) ** (1 - BALANCE)
     for producer in producers:
-        down = factors.repeat_interleave(producer.phases)
-        producer.convolution.weight.div_(down[:, None, None, None])
+        producer.convolution.weight.div_(factors[:, None, None, None])
         if producer.convolution.bias is not None:
-            producer.convolution.bias.div_(down)
+            producer.convolution.bias.div_(factors)
         if producer.gate is not None:
             # The gate must come out as before, from means that are turned down.
             squeeze = _convolution(producer.gate.weigh)

@@ -5,6 +5,7 @@ recogniser the best class per time step and its probability. The resize stays ou
 equal to OpenCV's.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -73,14 +74,15 @@ def fold_detector(model: ov.Model, normalization: Normalization) -> ov.Model:
     """Make a detector take (1, H, W, 3) uint8 BGR and give (1, H, W) uint8 probability * 255.
 
     Args:
-        model: Gives the prob map (1, 1, H, W), or its sub-pixels (1, 4, H/2, W/2) (`optimize.rewrite`).
+        model: Gives the prob map (1, 1, H, W), or its sub-pixels (1, n * n, H/n, W/n) (`optimize.rewrite`).
         normalization: What the network was trained with.
     """
     _fold_input(model, normalization)
     probs = _cut_result(model)
     prob_bytes = ops.convert(ops.round(ops.multiply(probs, np.float32(255)), "half_to_even"), "u8")
-    if probs.get_partial_shape()[1].get_length() > 1:
-        prob_bytes = ops.depth_to_space(prob_bytes, "depth_first", 2)
+    n_subpixels = probs.get_partial_shape()[1].get_length()
+    if n_subpixels > 1:
+        prob_bytes = ops.depth_to_space(prob_bytes, "depth_first", math.isqrt(n_subpixels))
     prob_map = ops.squeeze(prob_bytes, np.array([1], dtype=np.int64))
     return _finish(model, [(prob_map, "prob_map")])
 

@@ -4,6 +4,7 @@ The inputs and outputs are those of `optimize.ir`, so the reader and every engin
 in the file, not left to the engine: TensorRT 11 takes them from there, and the CPU can check what they cost.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -101,8 +102,8 @@ def _normalized(image_NHWC: Tensor, normalization: Normalization) -> Tensor:
 
 def _prob_map(probs_N1HW: Tensor) -> tuple[Tensor, ...]:
     """(1, H, W) uint8 probability * 255; the cast comes last, as the other one comes first."""
-    if probs_N1HW.shape[1] > 1:  # sub-pixels (1, 4, H/2, W/2)
-        probs_N1HW = nn.functional.pixel_shuffle(probs_N1HW, 2)
+    if probs_N1HW.shape[1] > 1:  # sub-pixels (1, n * n, H/n, W/n)
+        probs_N1HW = nn.functional.pixel_shuffle(probs_N1HW, math.isqrt(probs_N1HW.shape[1]))
     return (torch.round(probs_N1HW.squeeze(1) * 255).to(torch.uint8),)
 
 

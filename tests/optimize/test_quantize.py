@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+from numpy.typing import NDArray
 from torch import nn
 
 from edge_ocr.detection import ScaleRule
@@ -55,12 +56,22 @@ def test_the_ends_are_kept_in_float_where_the_recipe_says_so(float_ends: bool, i
     assert weights_in_integers(quantised, "Convolution") == in_integers
 
 
-@pytest.mark.parametrize("float_merges", [True, False])
-def test_a_stem_that_merges_two_ways_is_kept_in_float_where_the_recipe_says_so(*, float_merges: bool) -> None:
+def test_a_convolution_of_two_maps_becomes_one_of_each_where_the_recipe_says_so() -> None:
     network = nn.Sequential(V6Stem(8), nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Conv2d(8, 1, 1), nn.Sigmoid())
-    folded = fold_detector(from_torch(network, "detector"), SKEWED)
-    quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_merges=float_merges), [noise(1, 32, 64, 3)])
-    assert weights_in_integers(quantised, "Convolution") == [not float_merges] * 5 + [True]
+    folded, image = fold_detector(from_torch(network.eval(), "detector"), SKEWED), noise(1, 32, 64, 3)
+    plain, split = (quantize(folded, Recipe("MIXED", "MINMAX", split_merges=split), [image]) for split in (False, True))
+    assert weights_in_integers(plain, "Convolution") == [True] * 6
+    assert weights_in_integers(split, "Convolution") == [True] * 7
+    joins = [node for node in split.get_ordered_ops() if node.get_type_name() == "Concat"]
+    assert not joins
+    float_map, split_map = (compiled_map(model, image) for model in (folded, split))
+    assert float_map.std() > 1
+    assert np.abs(float_map - split_map).mean() < 2
+
+
+def compiled_map(model: ov.Model, image: Tensor) -> NDArray[np.int64]:
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.asarray(compiled([image])[0], np.int64)
 
 
 def test_lstms_are_kept_in_float() -> None:
