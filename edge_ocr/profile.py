@@ -83,6 +83,9 @@ class RecognizerProfile(_Strict):
     strip: int | None = None
     """One of the widths: on pages of many lines, narrower ones are read side by side in strips of it. None: each line
     alone."""
+    own_up_to: Annotated[int, Field(ge=0)] = 0
+    """Widths up to this get a network of their own (OpenVINO): a line takes less time, each width 28 MB a stream. The
+    others share one."""
     batch: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 1
     """Strips that a request reads at once, where there are many; more than one only with OpenVINO."""
 

@@ -274,6 +274,7 @@ class Reader:
             width_scale=look.width_scale,
             margin=look.margin if isinstance(look, SecondLook) else 0.0,
             widths=widths,
+            own_up_to=self.profile.recognizer.own_up_to,
             strip=strip,
             batch=batch,
             charset=self.pack.charset,

@@ -53,6 +53,7 @@ class LineReader:
         width_scale: float = 1.0,
         margin: float = 0.0,
         widths: Sequence[int],
+        own_up_to: int = 0,
         strip: int | None = None,
         batch: int = 1,
         charset: Charset,
@@ -66,6 +67,7 @@ class LineReader:
             margin: How much further than a quad to cut at both ends, in heights of it.
             widths: Static widths, ascending.
             strip: Columns of a strip of several lines; None where lines stand alone.
+            own_up_to: Widths up to this get a network of their own when warmed up; the others share one.
             batch: Strips that `read_strips` should get, where there are many.
             charset: The characters of its classes.
         """
@@ -76,6 +78,7 @@ class LineReader:
         self._width_scale = width_scale
         self._margin = margin
         self._widths = list(widths)
+        self._own_up_to = own_up_to
         self._charset = charset
         self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
 
@@ -158,6 +161,8 @@ class LineReader:
         shapes = [(1, width) for width in self._widths if self.strip is None or width >= self.strip]
         shapes += [(self.batch, self.strip)] if self.strip is not None else []
         for n, width in dict.fromkeys(shapes):
+            if width <= self._own_up_to:
+                self._network.prepare((n, self._height, width))
             self._network.infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8))
 
     def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> TimedReading:

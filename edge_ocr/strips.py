@@ -54,9 +54,18 @@ def plan_requests(
     for lines in together:
         alike[kinds[lines[0]]].append(lines)
     requests = [same[start : start + batch] for same in alike.values() for start in range(0, len(same), batch)]
+    requests = _evened(requests, batch, streams)
     work = [(len(request) * (strip or 0), request) for request in requests]
     work += [(widths[lines[0]], [lines]) for lines in strips if len(lines) == 1]
     return [request for _, request in sorted(work, key=lambda pair: -pair[0])]
+
+
+def _evened(requests: list[Request], batch: int, streams: int) -> list[Request]:
+    """Requests of one strip each for what is left when every stream has had as many full ones: or some would wait."""
+    full = [request for request in requests if len(request) == batch]
+    rest = [request for request in requests if len(request) < batch]
+    n_shared = len(full) - len(full) % streams
+    return full[:n_shared] + [[strip] for request in full[n_shared:] for strip in request] + rest
 
 
 def _fill_strips(widths: Sequence[int], kinds: Sequence[Hashable], strip: int) -> list[Strip]:

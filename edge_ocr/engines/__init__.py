@@ -27,6 +27,13 @@ class CompiledNetwork(Protocol):
         """
         ...
 
+    def prepare(self, shape: tuple[int, int, int]) -> None:
+        """Make ready for a shape (N, H, W) that comes often, so that it takes less time than others, for some memory.
+
+        An engine for which all shapes are the same does nothing.
+        """
+        ...
+
     def head_classes(self) -> int | None:
         """Classes that the network's arg-max chooses from; None for a network without one."""
         ...

@@ -164,6 +164,9 @@ class OnnxNetwork:
         sides = {entry.name: entry.shape for entry in opened.get_inputs()}
         self._n_classes = int(sides[BIAS_INPUT][0]) if BIAS_INPUT in sides else None
 
+    def prepare(self, shape: tuple[int, int, int]) -> None:
+        """Nothing: a session takes every shape alike; see `CompiledNetwork.prepare`."""
+
     def head_classes(self) -> int | None:
         """Classes of the arg-max in the graph; see `CompiledNetwork.head_classes`."""
         return self._n_classes

@@ -160,7 +160,8 @@ def _batches(profile: DeviceProfile) -> Iterator[Option]:
     for strip, batch in STRIPS:
         if strip is None or strip in widths:
             label = "each line alone" if strip is None else f"strips of {strip}, {batch} to a request"
-            yield Option(label, _with(profile, recognizer={"widths": widths, "strip": strip, "batch": batch}))
+            packed = {**profile.recognizer.model_dump(), "strip": strip, "batch": batch}
+            yield Option(label, _with(profile, recognizer=packed))
 
 
 def _sizes(

@@ -19,6 +19,7 @@ class FakeNetwork:
     def __init__(self, answer: Callable[[Image], Arrays], n_classes: int | None = None) -> None:
         self.shown: list[Image] = []
         self.biases: list[NDArray[np.float32] | None] = []
+        self.prepared: list[tuple[int, int, int]] = []
         self._answer = answer
         self._n_classes = n_classes
 
@@ -26,6 +27,9 @@ class FakeNetwork:
         self.shown.append(input_NHWC)
         self.biases.append(class_bias)
         return self._answer(input_NHWC)
+
+    def prepare(self, shape: tuple[int, int, int]) -> None:
+        self.prepared.append(shape)
 
     def head_classes(self) -> int | None:
         return self._n_classes

@@ -83,6 +83,13 @@ def test_with_a_free_width_all_widths_share_one_network(toy: Path) -> None:
     assert len(network.describe()["shapes"]) == 1
 
 
+def test_a_shape_that_comes_often_gets_a_network_for_itself(toy: Path) -> None:
+    network = OpenVinoEngine(**OPTIONS).load(toy, streams=1, widths=[8, 16])
+    network.prepare((1, 2, 8))
+    assert [network.infer(image(9, width=width))[1].shape[2] for width in (8, 16, 4)] == [8, 16, 4]
+    assert network.describe()["shapes"] == [[1, 2, 8, 3], [-1, 2, -1, 3]]
+
+
 def test_the_shape_unused_for_longest_is_dropped(network: OpenVinoNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "MAX_SHAPES", 2)
     for width in (4, 8, 4, 16):

@@ -46,8 +46,8 @@ def marked(width: int, *starts: int) -> Image:
     return crop
 
 
-def line_reader(network: FakeNetwork) -> LineReader:
-    return LineReader(network, height=HEIGHT, widths=WIDTHS, charset=CHARSET)
+def line_reader(network: FakeNetwork, *, own_up_to: int = 0) -> LineReader:
+    return LineReader(network, height=HEIGHT, widths=WIDTHS, own_up_to=own_up_to, charset=CHARSET)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,13 @@ def test_warming_up_meets_every_width() -> None:
     network = FakeNetwork(one_letter_a_mark)
     line_reader(network).warm_up()
     assert [tensor.shape[2] for tensor in network.shown] == list(WIDTHS)
+    assert network.prepared == []
+
+
+def test_widths_get_networks_of_their_own_as_far_as_told() -> None:
+    network = FakeNetwork(one_letter_a_mark)
+    line_reader(network, own_up_to=WIDTHS[0]).warm_up()
+    assert network.prepared == [(1, HEIGHT, WIDTHS[0])]
 
 
 @pytest.mark.parametrize(

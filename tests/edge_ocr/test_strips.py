@@ -58,6 +58,12 @@ def test_strips_share_requests_where_every_stream_gets_some() -> None:
     assert [len(request) for request in plan([76] * 42, batch=2, streams=2)] == [1] * 7
 
 
+def test_no_stream_waits_for_a_full_request_that_others_have_none_beside() -> None:
+    assert [len(request) for request in plan([76] * 60, batch=2, streams=2)] == [2, 2, 2, 2, 1, 1]
+    assert [len(request) for request in plan([76] * 66, batch=2, streams=2)] == [2, 2, 2, 2, 1, 1, 1]
+    assert [len(request) for request in plan([76] * 72, batch=2, streams=2)] == [2] * 6
+
+
 def test_strips_do_not_depend_on_the_streams() -> None:
     widths = [40 + 37 * i % 500 for i in range(60)]
     few, many = (plan(widths, batch=2, streams=streams) for streams in (1, 16))

@@ -37,6 +37,9 @@ class TorchNetwork:
         output: Tensor = self.network((image_NCHW - self.mean) / self.std)
         return output.float()
 
+    def prepare(self, shape: tuple[int, int, int]) -> None:
+        """Nothing: torch takes every shape alike."""
+
     def head_classes(self) -> int | None:
         """None: a charset travels with its checkpoint and was checked when it was loaded."""
         return None
