@@ -33,18 +33,18 @@ def decode_best_path(
     """
     if classes_NT.size and int(classes_NT.max()) > len(charset):
         raise ModelError(f"recogniser gave class {int(classes_NT.max())}, the charset has {len(charset)} characters")
+    # Merge before dropping blanks: in "a-a" the blank is what keeps the doubled letter.
+    kept_NT = classes_NT != BLANK
+    kept_NT[:, 1:] &= classes_NT[:, 1:] != classes_NT[:, :-1]
     readings = []
-    for classes_T, scores_T in zip(classes_NT, scores_NT, strict=True):
-        # Merge before dropping blanks: in "a-a" the blank is what keeps the doubled letter.
-        kept = classes_T != BLANK
-        kept[1:] &= classes_T[1:] != classes_T[:-1]
-        text = "".join(charset[c - 1] for c in classes_T[kept].tolist())
-        raw_scores = scores_T[kept]
-        # A network that overflowed gives NaN, which is no confidence at all: fmax takes the other number.
-        char_scores = np.fmin(np.fmax(raw_scores.astype(np.float64), 0.0), 1.0)
-        score = float(raw_scores.mean()) if text else 0.0
+    for classes_T, scores_T, kept_T in zip(classes_NT, scores_NT, kept_NT, strict=True):
+        # Plain numbers: NumPy takes ten times as long over the few of a line.
+        text = "".join([charset[c - 1] for c in classes_T[kept_T].tolist()])
+        raw_scores = scores_T[kept_T].tolist()
+        score = sum(raw_scores) / len(raw_scores) if raw_scores else 0.0
         score = min(score, 1.0) if math.isfinite(score) else 0.0
-        readings.append(Reading(text, score, tuple(char_scores.tolist())))
+        # A network that overflowed gives NaN, which is no confidence at all: it is not above 0.
+        readings.append(Reading(text, score, tuple(min(one, 1.0) if one > 0 else 0.0 for one in raw_scores)))
     return readings
 
 

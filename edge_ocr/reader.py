@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import chain
@@ -295,12 +295,7 @@ class Reader:
             return self._cut_and_read(self._lines, pixels, quads, allowed, clock)
         if closely or len(quads) <= look.few_lines:
             return self._cut_and_read(again, pixels, quads, allowed, clock)
-        readings = self._cut_and_read(self._lines, pixels, quads, allowed, clock)
-        doubtful = [i for i, timed in enumerate(readings) if look.at_least <= timed.reading.score < look.below]
-        there, held = [quads[i] for i in doubtful], [allowed[i] for i in doubtful]
-        for i, timed in zip(doubtful, self._cut_and_read(again, pixels, there, held, clock), strict=True):
-            readings[i] = max(readings[i], timed, key=lambda one: one.reading.score)
-        return readings
+        return self._cut_and_read(self._lines, pixels, quads, allowed, clock, again=again)
 
     def _cut_and_read(
         self,
@@ -309,29 +304,45 @@ class Reader:
         quads: Sequence[Quad],
         allowed: Sequence[Allowed],
         clock: "_StageClock",
+        *,
+        again: LineReader | None = None,
     ) -> list[TimedReading]:
-        """The reading of every quad. A line is cut by who reads it: no stream waits for the last crop."""
+        """The reading of every quad. A line is cut by who reads it: no stream waits for the last crop.
 
-        def cut_and_read(request: Request) -> list[tuple[float, TimedReading]]:
+        With `again` lines in doubt are looked at once more, behind the requests that still wait, so that no stream
+        waits for the last first look; the surer reading counts.
+        """
+        look = self._second_look
+        closer: dict[int, Future[list[tuple[float, TimedReading]]]] = {}
+
+        def cut_and_read(lines: LineReader, request: Request) -> list[tuple[float, TimedReading]]:
             start = time.perf_counter()
             strips = [[lines.cut(pixels, quads[i]) for i in strip] for strip in request]
             cut_ms = (time.perf_counter() - start) * 1e3 / sum(map(len, strips))
-            readings = lines.read_strips(strips, allowed[request[0][0]])
-            return [(cut_ms, timed) for timed in readings]
+            return [(cut_ms, timed) for timed in lines.read_strips(strips, allowed[request[0][0]])]
+
+        def first_look(request: Request) -> list[tuple[float, TimedReading]]:
+            read = cut_and_read(lines, request)
+            for i, (_, timed) in zip(chain.from_iterable(request), read, strict=True):
+                if again and look and look.at_least <= timed.reading.score < look.below:
+                    closer[i] = self._workers.submit(cut_and_read, again, [[i]])
+            return read
 
         start = time.perf_counter()
         widths = [lines.content_width(quad) for quad in quads]
         requests = plan_requests(widths, allowed, strip=lines.strip, batch=lines.batch, streams=self._streams)
-        results = self._workers.map(cut_and_read, requests) if len(requests) > 1 else map(cut_and_read, requests)
+        results = self._workers.map(first_look, requests) if len(requests) > 1 else map(first_look, requests)
         order = chain.from_iterable(chain.from_iterable(requests))
         done = dict(zip(order, chain.from_iterable(results), strict=True))
-        read = [done[i] for i in range(len(quads))]
-        side_by_side = max(1, min(self._streams, len(requests)))
+        seconds = {i: future.result()[0] for i, future in closer.items()}
+        side_by_side = max(1, min(self._streams, len(requests) + len(seconds)))
+        read = [*done.values(), *seconds.values()]
         cut_ms = sum(ms for ms, _ in read) / side_by_side
         clock.add("crop", cut_ms)
         clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)
         clock.add("infer", sum(timed.infer_ms for _, timed in read) / side_by_side)
-        return [timed for _, timed in read]
+        looks = ([done[i][1], *([seconds[i][1]] if i in seconds else [])] for i in range(len(quads)))
+        return [max(timed, key=lambda one: one.reading.score) for timed in looks]
 
     def _look_turned(
         self,

@@ -162,7 +162,8 @@ def test_a_doubtful_line_gets_a_second_look(
     quads = [np.array([[5, 5], [80, 5], [80, 30], [5, 30]], np.float32)] * (spec.second_look.few_lines + 1)
     monkeypatch.setattr(reader, "_judge", None)  # whether it stands on its head is another question
     assert {line.text for line in reader.recognize(notice, quads).lines} == {said}
-    assert heights == [height for height in [spec.height, spec.second_look.height][:looks] for _ in quads]
+    # Side by side: a doubtful line does not wait until all lines have had their first look.
+    assert sorted(heights) == [height for height in [spec.height, spec.second_look.height][:looks] for _ in quads]
 
 
 @pytest.mark.parametrize(("n_lines", "height"), [pytest.param(8, 48, id="a label"), pytest.param(9, 32, id="a page")])
