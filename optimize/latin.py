@@ -95,7 +95,7 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path 
 
     return Ingredients(
         name="latin",
-        version="6.3",
+        version="6.4",
         description="PP-OCRv3 detector, recogniser trained from PP-OCRv6 small, for European languages in Latin script",
         licence="Apache-2.0",
         origin=(

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -67,6 +68,25 @@ def test_a_convolution_of_two_maps_becomes_one_of_each_where_the_recipe_says_so(
     float_map, split_map = (compiled_map(model, image) for model in (folded, split))
     assert float_map.std() > 1
     assert np.abs(float_map - split_map).mean() < 2
+
+
+@pytest.mark.parametrize("float_sums", [True, False])
+def test_sums_with_an_enlarged_map_are_kept_in_float_where_the_recipe_says_so(*, float_sums: bool) -> None:
+    class Pyramid(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.coarse, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 1, 1)
+
+        def forward(self, image_NCHW: torch.Tensor) -> torch.Tensor:
+            enlarged = nn.functional.interpolate(self.coarse(image_NCHW), scale_factor=2.0, mode="nearest")
+            return torch.sigmoid(self.last(self.fine(image_NCHW) + enlarged))
+
+    folded = fold_detector(from_torch(Pyramid().eval(), "detector"), SKEWED)
+    quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_sums=float_sums), [noise(1, 32, 64, 3)])
+    [enlarging] = [node for node in quantised.get_ordered_ops() if node.get_type_name() == "Interpolate"]
+    [reader] = enlarging.output(0).get_target_inputs()
+    inputs = {value.get_node().get_type_name() for value in reader.get_node().input_values()}
+    assert ("FakeQuantize" in inputs) is not float_sums
 
 
 def compiled_map(model: ov.Model, image: Tensor) -> NDArray[np.int64]:

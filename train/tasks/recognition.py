@@ -152,7 +152,8 @@ class RecognitionTask(Task):
             before_NTC = self.anchor(image_NCHW)
             terms["anchor"] = learn.anchor.weight * _added(anchor_loss(p.logits, before_NTC) for p in parts.values())
         if learn.guide:
-            terms |= self._guide_terms(learn.guide, parts[STUDENT], normalized(batch["guide_NCHW"]))
+            seen_NCHW = normalized(batch["guide_NCHW"]) if learn.guide.height else image_NCHW
+            terms |= self._guide_terms(learn.guide, parts[STUDENT], seen_NCHW)
         terms |= self._constant_terms(parts, batch)
         return {"total": _added(terms.values()), **terms}
 

@@ -92,8 +92,9 @@ class GuideSettings(Settings):
     """A larger recogniser of the same form and charset, whose features and posteriors a narrower one learns to give."""
 
     checkpoint: Path
-    height: PositiveInt
-    """Rows at which it sees the lines; its columns are those of the look at which the student sees them."""
+    height: PositiveInt | None = None
+    """Rows at which it sees the lines, with the columns of the look at which the student sees them; None for the rows
+    of the look too."""
     weight: PositiveFloat = 1.0
     """Of the divergence from its posteriors, summed over time steps as CTC is."""
     features: NonNegativeFloat = 1.0
