@@ -99,10 +99,9 @@ def _kept_in_float(model: ov.Model, recipe: Recipe) -> list[str]:
         deep = [node for node in convolutions if heights[node.get_friendly_name()] <= 10]
         kept += [convolutions[0], *deep, *convolutions[-2:]]
     if recipe.float_sums:
-        sums = [node for node in nodes if node.get_type_name() == "Add"]
-        kept += [
-            node for node in sums if "Interpolate" in (_source(value).get_type_name() for value in node.input_values())
-        ]
+        enlarged = [node.output(0) for node in nodes if node.get_type_name() == "Interpolate"]
+        readers = [target.get_node() for output in enlarged for target in output.get_target_inputs()]
+        kept += [node for node in readers if node.get_type_name() == "Add"]
     return sorted({node.get_friendly_name() for node in kept})
 
 
@@ -136,16 +135,11 @@ def _split_merges(model: ov.Model) -> list[str]:
 
 def _constant(value: ov.Output) -> NDArray[np.generic]:
     """A constant, or one that is kept as FP16."""
-    data: NDArray[np.generic] = _source(value).get_data()
-    return data
-
-
-def _source(value: ov.Output) -> ov.Node:
-    """The node that gives a value, before any conversion of it."""
     node = value.get_node()
     while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
-    return node
+    data: NDArray[np.generic] = node.get_data()
+    return data
 
 
 def _convolutions(model: ov.Model) -> list[ov.Node]:
