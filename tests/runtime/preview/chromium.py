@@ -31,6 +31,10 @@ OPTIONS = (
 )
 
 
+class CallError(AssertionError):
+    """The browser answered a call with an error: the page that it was meant for navigated away, for example."""
+
+
 class Tab:
     """One page."""
 
@@ -49,7 +53,8 @@ class Tab:
         while True:
             message = json.loads(self._connection.recv(PATIENCE_S))
             if message.get("id") == self._number:
-                assert "error" not in message, message
+                if "error" in message:
+                    raise CallError(message["error"])
                 return dict(message["result"])
             self._note(message)
 
@@ -70,14 +75,20 @@ class Tab:
         return answer["result"].get("value")
 
     def wait(self, expression: str) -> None:
-        """Until an expression is true."""
+        """Until an expression is true, on the page that a redirection leads to as well."""
         deadline_s = time.monotonic() + PATIENCE_S
-        while not self.value(expression):
+        while not self._holds(expression):
             assert time.monotonic() < deadline_s, f"it did not happen: {expression}; {self.complaints}"
             time.sleep(0.05)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def _holds(self, expression: str) -> bool:
+        try:
+            return bool(self.value(expression))
+        except CallError:  # the page was left while the expression was evaluated
+            return False
 
     def _note(self, message: dict[str, Any]) -> None:
         if message.get("method") == "Runtime.exceptionThrown":
