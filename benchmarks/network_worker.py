@@ -134,7 +134,7 @@ class Subject:
         def is_right(crop: NDArray[np.uint8], line: LabelledLine) -> list[bool]:
             if not turns(line.text):
                 return []
-            return [not judge.is_upside_down(crop), judge.is_upside_down(turned(crop))]
+            return [not judge.judge_crop(crop).upside_down, judge.judge_crop(turned(crop)).upside_down]
 
         return self._crops_scorer(is_right)
 

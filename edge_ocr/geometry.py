@@ -93,6 +93,19 @@ def lengthened(quad: Quad, margin: float) -> Quad:
     return np.stack([quad[0] - along[0], quad[1] + along[0], quad[2] + along[1], quad[3] - along[1]])
 
 
+def trimmed(quad: Quad, trim: float) -> Quad:
+    """A quad without a strip along its top and one along its bottom.
+
+    Args:
+        quad: (4, 2) float32.
+        trim: Both strips together, in heights, below 1; 0 gives the same quad.
+    """
+    if not trim:
+        return quad
+    down = (quad[[3, 2]] - quad[[0, 1]]) * np.float32(trim / 2)
+    return np.stack([quad[0] + down[0], quad[1] + down[1], quad[2] - down[1], quad[3] - down[0]])
+
+
 def is_vertical(quads: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which quads are so much higher than wide that their line runs downwards: (..., 4, 2) to (...)."""
     sizes = quad_sizes(quads)

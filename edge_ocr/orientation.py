@@ -1,5 +1,8 @@
 """Whether a line stands on its head."""
 
+import time
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,14 @@ UPSIDE_DOWN = 1
 """The classifier's class for 180 degrees."""
 
 
+class Verdict(NamedTuple):
+    """On one line."""
+
+    upside_down: bool
+    infer_ms: float
+    """Milliseconds inside the network."""
+
+
 class OrientationJudge:
     """Tells upright lines from upside-down ones with a pack's classifier. Safe to share between threads."""
 
@@ -21,18 +32,21 @@ class OrientationJudge:
         self._width = width
         self._threshold = threshold
 
-    def is_turned(self, image: NDArray[np.uint8], quad: Quad) -> bool:
+    def judge(self, image: NDArray[np.uint8], quad: Quad) -> Verdict:
         """Whether the text of a quad of an image (H, W, 3) uint8 is turned by 180 degrees."""
-        return self.is_upside_down(cut_line(image, quad, self._height))
+        return self.judge_crop(cut_line(image, quad, self._height))
 
-    def is_upside_down(self, crop: NDArray[np.uint8]) -> bool:
+    def judge_crop(self, crop: NDArray[np.uint8]) -> Verdict:
         """Whether the text of a crop is turned by 180 degrees.
 
         Args:
             crop: (H, w, 3) uint8, one line.
         """
-        (probs,) = self.network.infer(fit_crop(crop, self._height, self._width))
-        return bool(probs[0, UPSIDE_DOWN] > self._threshold)
+        fitted = fit_crop(crop, self._height, self._width)
+        start = time.perf_counter()
+        (probs,) = self.network.infer(fitted)
+        infer_ms = (time.perf_counter() - start) * 1e3
+        return Verdict(bool(probs[0, UPSIDE_DOWN] > self._threshold), infer_ms)
 
 
 def fit_crop(crop: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -128,6 +128,9 @@ class RecognizerSpec(Network):
     """Narrower crops are padded to this: networks trained on 320 columns read short words better so, but slower."""
     width_scale: WidthScale = 1.0
     """Crops are made this much wider than their aspect says; below 1 they are squeezed, which saves time."""
+    trim: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How much less high than its quad a line is cut, in heights of it: detectors leave room above and below letters. A
+    second look is at all that the detector found."""
     second_look: SecondLook | None = None
     stride: int = 8
     """Input columns per time step."""

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,11 +22,11 @@ from edge_ocr.geometry import Quad, image_quad
 from edge_ocr.images import MAX_PIXELS, load_image
 from edge_ocr.in_order import map_in_order
 from edge_ocr.mrz import prove_documents
-from edge_ocr.orientation import OrientationJudge
+from edge_ocr.orientation import OrientationJudge, Verdict
 from edge_ocr.pack import OrientationSpec, Pack, RecognizerSpec, SecondLook, load_pack
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
-from edge_ocr.recognition import Allowed, LineReader, TimedReading, check_head
+from edge_ocr.recognition import Allowed, LineReader, check_head
 from edge_ocr.strips import Request, plan_requests
 
 Result = TypeVar("Result")
@@ -161,10 +162,10 @@ class Reader:
         allowed = [None] * len(quads) if allowed is None else allowed
         clock = _StageClock()
         with clock.stage("total"):
-            readings = self._read_lines(pixels, quads, allowed, clock, closely=closely)
+            looked = self._look(pixels, quads, allowed, clock, closely=closely, judge=self._judge)
             with clock.stage("orient"):
-                turned, readings = self._look_turned(pixels, list(quads), allowed, readings, clock)
-        lines = [self._line(quad, timed.reading) for quad, timed in zip(turned, readings, strict=True)]
+                upright, readings = self._look_turned(pixels, list(quads), allowed, looked, clock)
+        lines = [self._line(quad, reading) for quad, reading in zip(upright, readings, strict=True)]
         return Recognition(tuple(lines), clock.timings_ms)
 
     def read_line(self, image: NDArray[np.uint8] | str | Path) -> Line:
@@ -181,8 +182,8 @@ class Reader:
         """
         pixels = _as_pixels(image)
         quad = image_quad(pixels)
-        [timed] = self._read_lines(pixels, [quad], [None], _StageClock())
-        return Line(timed.reading.text, timed.reading.score, quad)
+        [looked] = self._look(pixels, [quad], [None], _StageClock(), judge=None)
+        return Line(looked.reading.text, looked.reading.score, quad)
 
     def warm_up(self, sizes_hw: Sequence[tuple[int, int]] = ()) -> None:
         """Compile what images will need, so that the first ones are not slow.
@@ -195,7 +196,7 @@ class Reader:
             # As many side by side as there are streams: each keeps kernels of its own.
             list(self._workers.map(lambda _, lines=lines: lines.warm_up(), range(self._streams)))
         if self._judge:
-            self._judge.is_upside_down(np.zeros((1, 1, 3), dtype=np.uint8))
+            self._judge.judge_crop(np.zeros((1, 1, 3), dtype=np.uint8))
         for height, width in sizes_hw:
             self.read(np.zeros((height, width, 3), dtype=np.uint8))
 
@@ -273,6 +274,7 @@ class Reader:
             height=look.height,
             width_scale=look.width_scale,
             margin=look.margin if isinstance(look, SecondLook) else 0.0,
+            trim=look.trim if isinstance(look, RecognizerSpec) else 0.0,
             widths=widths,
             own_up_to=self.profile.recognizer.own_up_to,
             strip=strip,
@@ -280,7 +282,7 @@ class Reader:
             charset=self.pack.charset,
         )
 
-    def _read_lines(
+    def _look(
         self,
         pixels: NDArray[np.uint8],
         quads: Sequence[Quad],
@@ -288,14 +290,15 @@ class Reader:
         clock: "_StageClock",
         *,
         closely: bool = False,
-    ) -> list[TimedReading]:
-        """The reading of every quad: few in large crops; of many, cut smaller, those in doubt in large ones too."""
+        judge: OrientationJudge | None,
+    ) -> "list[_Looked]":
+        """Every quad as it lies: few in large crops; of many, cut smaller, those in doubt in large ones too."""
         look, again = self._second_look, self._lines_again
         if look is None or again is None:
-            return self._cut_and_read(self._lines, pixels, quads, allowed, clock)
+            return self._cut_and_read(self._lines, pixels, quads, allowed, clock, judge=judge)
         if closely or len(quads) <= look.few_lines:
-            return self._cut_and_read(again, pixels, quads, allowed, clock)
-        return self._cut_and_read(self._lines, pixels, quads, allowed, clock, again=again)
+            return self._cut_and_read(again, pixels, quads, allowed, clock, judge=judge)
+        return self._cut_and_read(self._lines, pixels, quads, allowed, clock, again=again, judge=judge)
 
     def _cut_and_read(
         self,
@@ -306,26 +309,44 @@ class Reader:
         clock: "_StageClock",
         *,
         again: LineReader | None = None,
-    ) -> list[TimedReading]:
+        judge: OrientationJudge | None = None,
+    ) -> "list[_Looked]":
         """The reading of every quad. A line is cut by who reads it: no stream waits for the last crop.
 
-        With `again` lines in doubt are looked at once more, behind the requests that still wait, so that no stream
-        waits for the last first look; the surer reading counts.
+        With `again` lines in doubt are looked at once more, and the surer reading counts; with `judge` those still in
+        doubt are judged. It happens behind the requests that still wait, so that no stream waits for the last of them.
         """
         look = self._second_look
-        closer: dict[int, Future[list[tuple[float, TimedReading]]]] = {}
+        closer: dict[int, Future[_Looked]] = {}
 
-        def cut_and_read(lines: LineReader, request: Request) -> list[tuple[float, TimedReading]]:
+        def cut_and_read(lines: LineReader, request: Request) -> list[_Looked]:
             start = time.perf_counter()
             strips = [[lines.cut(pixels, quads[i]) for i in strip] for strip in request]
-            cut_ms = (time.perf_counter() - start) * 1e3 / sum(map(len, strips))
-            return [(cut_ms, timed) for timed in lines.read_strips(strips, allowed[request[0][0]])]
+            crop_ms = (time.perf_counter() - start) * 1e3 / sum(map(len, strips))
+            read = lines.read_strips(strips, allowed[request[0][0]])
+            return [_Looked(timed.reading, infer_ms=timed.infer_ms, crop_ms=crop_ms) for timed in read]
 
-        def first_look(request: Request) -> list[tuple[float, TimedReading]]:
+        def wants_again(reading: Reading) -> bool:
+            return again is not None and look is not None and look.at_least <= reading.score < look.below
+
+        def wants_judge(i: int, reading: Reading) -> bool:
+            # Held to some characters, a line on its head can seem to be a few of them, and score well.
+            return judge is not None and (reading.score < RETRY_BELOW or bool(allowed[i] is not None and reading.text))
+
+        def look_closer(i: int, looked: _Looked) -> _Looked:
+            if again and wants_again(looked.reading):
+                looked = looked.and_then(*cut_and_read(again, [[i]]))
+            if judge and wants_judge(i, looked.reading):
+                start = time.perf_counter()
+                verdict = judge.judge(pixels, quads[i])
+                looked = looked.judged(verdict, (time.perf_counter() - start) * 1e3)
+            return looked
+
+        def first_look(request: Request) -> list[_Looked]:
             read = cut_and_read(lines, request)
-            for i, (_, timed) in zip(chain.from_iterable(request), read, strict=True):
-                if again and look and look.at_least <= timed.reading.score < look.below:
-                    closer[i] = self._workers.submit(cut_and_read, again, [[i]])
+            for i, looked in zip(chain.from_iterable(request), read, strict=True):
+                if wants_again(looked.reading) or wants_judge(i, looked.reading):
+                    closer[i] = self._workers.submit(look_closer, i, looked)
             return read
 
         start = time.perf_counter()
@@ -334,44 +355,62 @@ class Reader:
         results = self._workers.map(first_look, requests) if len(requests) > 1 else map(first_look, requests)
         order = chain.from_iterable(chain.from_iterable(requests))
         done = dict(zip(order, chain.from_iterable(results), strict=True))
-        seconds = {i: future.result()[0] for i, future in closer.items()}
-        side_by_side = max(1, min(self._streams, len(requests) + len(seconds)))
-        read = [*done.values(), *seconds.values()]
-        cut_ms = sum(ms for ms, _ in read) / side_by_side
-        clock.add("crop", cut_ms)
-        clock.add("recognize", (time.perf_counter() - start) * 1e3 - cut_ms)
-        clock.add("infer", sum(timed.infer_ms for _, timed in read) / side_by_side)
-        looks = ([done[i][1], *([seconds[i][1]] if i in seconds else [])] for i in range(len(quads)))
-        return [max(timed, key=lambda one: one.reading.score) for timed in looks]
+        done |= {i: future.result() for i, future in closer.items()}
+        wall_ms = (time.perf_counter() - start) * 1e3
+        side_by_side = max(1, min(self._streams, len(requests) + len(closer)))
+        crop_ms = sum(looked.crop_ms for looked in done.values()) / side_by_side
+        orient_ms = sum(looked.orient_ms for looked in done.values()) / side_by_side
+        clock.add("crop", crop_ms)
+        clock.add("orient", orient_ms)
+        clock.add("recognize", wall_ms - crop_ms - orient_ms)
+        clock.add("infer", sum(looked.infer_ms for looked in done.values()) / side_by_side)
+        return [done[i] for i in range(len(quads))]
 
     def _look_turned(
         self,
         pixels: NDArray[np.uint8],
         quads: list[Quad],
         allowed: Sequence[Allowed],
-        readings: list[TimedReading],
+        looked: "Sequence[_Looked]",
         clock: "_StageClock",
-    ) -> tuple[list[Quad], list[TimedReading]]:
-        """Read lines with a low score turned too, and keep what reads better."""
-        if self._judge is None:
+    ) -> tuple[list[Quad], list[Reading]]:
+        """Read lines that were judged to stand on their head turned too, and keep what reads better."""
+        turned = {i: quads[i][[2, 3, 0, 1]] for i, one in enumerate(looked) if one.upside_down}
+        readings = [one.reading for one in looked]
+        if not turned:
             return quads, readings
-        # Held to some characters, a line on its head can seem to be a few of them, and score well.
-        doubtful = [
-            i
-            for i, timed in enumerate(readings)
-            if timed.reading.score < RETRY_BELOW or (allowed[i] is not None and timed.reading.text)
-        ]
-        judged = self._workers.map(partial(self._judge.is_turned, pixels), [quads[i] for i in doubtful])
-        turned = {i: quads[i][[2, 3, 0, 1]] for i, is_turned in zip(doubtful, judged, strict=True) if is_turned}
         second = _StageClock()  # all of its time is in `orient`
         held = [allowed[i] for i in turned]
         again = self._cut_and_read(self._lines, pixels, list(turned.values()), held, second)
         clock.add("infer", second.timings_ms["infer"])
-        quads, readings = list(quads), list(readings)
-        for (i, quad), timed in zip(turned.items(), again, strict=True):
-            if _is_better(timed.reading, readings[i].reading, held=allowed[i] is not None):
-                quads[i], readings[i] = quad, timed
+        for (i, quad), one in zip(turned.items(), again, strict=True):
+            if _is_better(one.reading, readings[i], held=allowed[i] is not None):
+                quads[i], readings[i] = quad, one.reading
         return quads, readings
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a line said, and the milliseconds that were spent on it."""
+
+    reading: Reading
+    infer_ms: float
+    crop_ms: float
+    orient_ms: float = 0.0
+    upside_down: bool = False
+
+    def and_then(self, again: "_Looked") -> "_Looked":
+        """With one more look: the surer reading, the time of both."""
+        reading = max(self.reading, again.reading, key=lambda reading: reading.score)
+        return replace(
+            self, reading=reading, infer_ms=self.infer_ms + again.infer_ms, crop_ms=self.crop_ms + again.crop_ms
+        )
+
+    def judged(self, verdict: Verdict, orient_ms: float) -> "_Looked":
+        """With the word on how it stands, which took so long."""
+        return replace(
+            self, upside_down=verdict.upside_down, infer_ms=self.infer_ms + verdict.infer_ms, orient_ms=orient_ms
+        )
 
 
 def _detect(finder: LineFinder, pixels: NDArray[np.uint8]) -> Detection:

@@ -16,7 +16,7 @@ from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_best_path
 from edge_ocr.engines import CompiledNetwork
 from edge_ocr.errors import ModelError
-from edge_ocr.geometry import MAX_WARPED_PX, Quad, clip_quad, cut_crop, image_quad, lengthened, quad_size
+from edge_ocr.geometry import MAX_WARPED_PX, Quad, clip_quad, cut_crop, image_quad, lengthened, quad_size, trimmed
 from edge_ocr.page import Reading
 from edge_ocr.strips import columns_in_strip
 
@@ -52,6 +52,7 @@ class LineReader:
         height: int,
         width_scale: float = 1.0,
         margin: float = 0.0,
+        trim: float = 0.0,
         widths: Sequence[int],
         own_up_to: int = 0,
         strip: int | None = None,
@@ -65,6 +66,7 @@ class LineReader:
             height: Rows of a crop.
             width_scale: Columns of a crop beside those that would keep its aspect.
             margin: How much further than a quad to cut at both ends, in heights of it.
+            trim: How much less high than a quad to cut, in heights of it.
             widths: Static widths, ascending.
             strip: Columns of a strip of several lines; None where lines stand alone.
             own_up_to: Widths up to this get a network of their own when warmed up; the others share one.
@@ -77,6 +79,7 @@ class LineReader:
         self._height = height
         self._width_scale = width_scale
         self._margin = margin
+        self._trim = trim
         self._widths = list(widths)
         self._own_up_to = own_up_to
         self._charset = charset
@@ -86,6 +89,7 @@ class LineReader:
         """Cut a line out of an image (H, W, 3) uint8, as `read` takes it; see `cut_line`."""
         if self._margin:
             quad = clip_quad(lengthened(quad, self._margin), image.shape[1], image.shape[0])
+        quad = trimmed(quad, self._trim)
         return cut_line(image, quad, self._height, self._width_scale)
 
     def read(self, crop: NDArray[np.uint8], allowed: Allowed = None) -> TimedReading:
@@ -121,7 +125,7 @@ class LineReader:
 
     def content_width(self, quad: Quad) -> int:
         """Columns of what `cut` gives for a quad."""
-        return line_width(lengthened(quad, self._margin), self._height, self._width_scale)
+        return line_width(trimmed(lengthened(quad, self._margin), self._trim), self._height, self._width_scale)
 
     def read_strips(self, strips: Sequence[Sequence[NDArray[np.uint8]]], allowed: Allowed = None) -> list[TimedReading]:
         """Read several lines in one request.

@@ -16,6 +16,7 @@ from edge_ocr.geometry import (
     quad_size,
     reading_order,
     rect_corners,
+    trimmed,
     turn_quad,
 )
 
@@ -93,6 +94,16 @@ def test_the_size_of_a_quad_is_the_longer_of_opposite_sides() -> None:
     assert quad_size(np.array([[0, 0], [10, 0], [12, 5], [0, 4]], dtype=np.float32)) == pytest.approx(
         (12.04, 5.39), abs=0.01
     )
+
+
+def test_a_quad_is_trimmed_along_its_top_and_its_bottom() -> None:
+    level = np.array([[10, 10], [50, 10], [50, 30], [10, 30]], dtype=np.float32)
+    np.testing.assert_allclose(trimmed(level, 0.5), [[10, 15], [50, 15], [50, 25], [10, 25]])
+    np.testing.assert_allclose(trimmed(level, 0.0), level)
+    # On its head, and running downwards: the strips lie along the line, whatever its direction.
+    for turned in (np.roll(level, 2, axis=0), np.roll(level, 1, axis=0)):
+        width, height = quad_size(turned)
+        np.testing.assert_allclose(quad_size(trimmed(turned, 0.25)), (width, 0.75 * height), rtol=1e-6)
 
 
 def test_a_quad_is_lengthened_along_its_line_at_both_ends() -> None:

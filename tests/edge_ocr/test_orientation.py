@@ -27,7 +27,7 @@ def judge(upside_down: float, *, threshold: float = 0.5) -> OrientationJudge:
     ],
 )
 def test_a_line_is_judged(probability: float, threshold: float, turned: bool) -> None:
-    assert judge(probability, threshold=threshold).is_upside_down(np.zeros((48, 100, 3), np.uint8)) is turned
+    assert judge(probability, threshold=threshold).judge_crop(np.zeros((48, 100, 3), np.uint8)).upside_down is turned
 
 
 @pytest.mark.parametrize(

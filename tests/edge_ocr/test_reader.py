@@ -15,7 +15,8 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from edge_ocr.errors import ConfigError, ImageError, ModelError
-from edge_ocr.geometry import quad_size
+from edge_ocr.geometry import Quad, quad_size
+from edge_ocr.orientation import Verdict
 from edge_ocr.page import STAGES, Line, Page, Reading
 from edge_ocr.reader import Reader
 from edge_ocr.recognition import Allowed, TimedReading
@@ -186,6 +187,43 @@ def test_few_lines_are_read_in_large_crops(
     quad = np.array([[5, 5], [80, 5], [80, 30], [5, 30]], np.float32)
     assert [line.text for line in reader.recognize(notice, [quad] * n_lines).lines] == ["text"] * n_lines
     assert seen == [height] * n_lines
+
+
+def test_a_doubtful_line_is_judged_after_its_second_look(
+    reader: Reader, notice: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the second look is sure, how the line stands is not asked."""
+    spec = reader.pack.manifest.recognizer
+    assert spec.second_look is not None
+    assert reader._lines_again is not None
+    scores = {40: (0.85, 0.95), 80: (0.85, 0.87), 120: (0.95, 0.0)}  # by the line's left: first look, second one
+    judged: list[float] = []
+
+    def cut(image: Image, quad: Quad) -> Image:
+        return np.full((1, 1, 3), quad[0, 0], np.uint8)
+
+    def read(look: int) -> Callable[..., list[TimedReading]]:
+        def stub(strips: Sequence[Sequence[Image]], allowed: Allowed = None) -> list[TimedReading]:
+            return [TimedReading(Reading("text", scores[int(crop[0, 0, 0])][look]), 1.0) for [crop] in strips]
+
+        return stub
+
+    def judge(image: Image, quad: Quad) -> Verdict:
+        judged.append(float(quad[0, 0]))
+        return Verdict(False, 1.0)
+
+    assert reader._judge is not None
+    for look, lines in enumerate((reader._lines, reader._lines_again)):
+        monkeypatch.setattr(lines, "cut", cut)
+        monkeypatch.setattr(lines, "read_strips", read(look))
+        monkeypatch.setattr(lines, "strip", None)
+    monkeypatch.setattr(reader._judge, "judge", judge)
+    quads = [np.array([[x, 5], [x + 80, 5], [x + 80, 30], [x, 30]], np.float32) for x in scores] * 3
+    recognition = reader.recognize(notice, quads)
+    assert [line.score for line in recognition.lines] == [0.95, 0.87, 0.95] * 3
+    assert judged == [80.0] * 3
+    # All that networks did: nine first looks, six second ones and three verdicts, on as many streams as there are.
+    assert recognition.timings_ms["infer"] == pytest.approx(18 / reader._streams)
 
 
 def test_lines_that_are_read_closely_get_no_other_look(

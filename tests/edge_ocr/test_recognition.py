@@ -207,6 +207,19 @@ def test_an_allowed_character_that_the_charset_lacks_is_refused() -> None:
         line_reader(FakeNetwork(one_letter_a_mark)).read(crop_of(10), allowed=frozenset("aЖ"))
 
 
+def test_a_line_is_trimmed_where_the_pack_says_so() -> None:
+    image = np.zeros((100, 300, 3), dtype=np.uint8)
+    image[20:60, 10:210] = 90  # the room above and below the letters
+    image[25:55, 10:210] = 200
+    quad = np.array([[10, 20], [210, 20], [210, 60], [10, 60]], dtype=np.float32)
+    reader = LineReader(FakeNetwork(one_letter_a_mark), height=HEIGHT, trim=0.25, widths=WIDTHS, charset=CHARSET)
+    crop = reader.cut(image, quad)
+    assert (crop == 200).all()
+    # The aspect is that of what is left, 200 x 30.
+    assert crop.shape == (HEIGHT, 320, 3)
+    assert reader.content_width(quad) == 320
+
+
 def test_a_line_is_squeezed_where_the_pack_says_so() -> None:
     image = np.zeros((HEIGHT, 200, 3), np.uint8)
     assert scale_line(image, HEIGHT, 0.5).shape == (HEIGHT, 100, 3)
