@@ -180,16 +180,14 @@ def bag_of_words_f1(pages: Iterable[tuple[Sequence[str], Sequence[str]]]) -> flo
     return tally.f1
 
 
-def detection_hmean(pages: Iterable[tuple[Sequence[ArrayLike], Sequence[ArrayLike]]]) -> float:
-    """Harmonic mean of detection precision and recall over pages; 0 for no polygon at all.
+def detection_tally(predicted: Sequence[ArrayLike], labelled: Sequence[ArrayLike]) -> Tally:
+    """Labels of a page that a prediction hits, one to one; `f1` of it or of several is the detection Hmean.
 
     Args:
-        pages: Per page the predicted outlines, convex, and the labelled ones, each (K, 2) in pixels.
+        predicted: Outlines, convex, (K, 2) in pixels each.
+        labelled: Outlines, (K, 2) in pixels each.
     """
-    tally = Tally()
-    for predicted, labelled in pages:
-        tally.add(_n_hits(predicted, labelled), len(predicted), len(labelled))
-    return tally.f1
+    return Tally(_n_hits(predicted, labelled), len(predicted), len(labelled))
 
 
 def all_found(predicted: Sequence[str], labelled: Sequence[str]) -> bool:

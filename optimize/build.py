@@ -33,7 +33,7 @@ from optimize import gate, quantize
 from optimize.evaluate import (
     Crop,
     LabelledPage,
-    detector_hmean,
+    detector_tallies,
     load_crops,
     recognizer_hits,
 )
@@ -79,6 +79,8 @@ class Ingredients:
     orientation: Source | None = None
     orientation_spec: OrientationSpec | None = None
     training_runs: tuple[str, ...] = ()
+    detector_recipe: str = "detector"
+    """Of `optimize.quantize.RECIPES`; an IR's."""
 
     def with_int8(self) -> "Ingredients":
         """The same with an INT8 file beside the detector's and the recogniser's FP ones.
@@ -157,7 +159,8 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
         gates: tuple[Gate, ...] = ()
         if rendered and quantisation and spec.files.int8:
             sets = _gate_sets(spec, ingredients.charset, rendered, quantisation)
-            gates = _quantised(form, folded, network, spec, folder, rendered, sets)
+            recipe = ingredients.detector_recipe if network == "detector" else network
+            gates = _quantised(form, folded, recipe, spec, folder, rendered, sets)
         files = spec.files if gates else Files(fp=spec.files.fp)
         specs[network] = spec.model_copy(update={"files": files, "gates": gates})
     for network, filled in specs.items():
@@ -184,7 +187,7 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
 def _quantised(
     form: NetworkFormat,
     folded: Any,
-    network: str,
+    recipe: str,
     spec: Network,
     folder: Path,
     rendered: "_Rendered",
@@ -193,12 +196,12 @@ def _quantised(
     """Write the INT8 file of the first calibration that passes the gate."""
     assert spec.files.int8
     fp, int8 = folder / spec.files.fp, folder / spec.files.int8
-    n_attempts = CALIBRATIONS if network == "recognizer" else 1
+    n_attempts = CALIBRATIONS if isinstance(spec, RecognizerSpec) else 1
     fp_scores = [one.score(fp) for one in sets]
     for attempt in range(n_attempts):
-        _say(f"{network}: quantising" + (f", calibration {attempt + 1} of {n_attempts}" if attempt else ""))
+        _say(f"{int8.name}: quantising" + (f", calibration {attempt + 1} of {n_attempts}" if attempt else ""))
         source = form.reread(fp) if form.reread else folded
-        form.save(form.quantize(source, network, rendered.inputs(spec, attempt)), int8)
+        form.save(form.quantize(source, recipe, rendered.inputs(spec, attempt)), int8)
         try:
             return gate.hold_against(fp_scores, int8, sets)
         except gate.GateError as refused:
@@ -276,9 +279,10 @@ def _gate_sets(
 
 
 def _detector_set(spec: DetectorSpec, pages: Sequence[LabelledPage]) -> gate.GateSet:
-    return gate.GateSet(
-        "rendered", "detection Hmean", gate.DETECTOR_MARGIN, lambda xml: gate.Score(detector_hmean(xml, spec, pages))
-    )
+    def score(xml: Path) -> gate.Score:
+        return gate.Score.of_tallies(detector_tallies(xml, spec, pages))
+
+    return gate.GateSet("rendered", "detection Hmean", gate.DETECTOR_MARGIN, score)
 
 
 def _recognizer_set(

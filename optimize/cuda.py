@@ -52,7 +52,7 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
     onnx.save(halved, path)
 
 
-def _quantize(model: onnx.ModelProto, network: str, calibration: Sequence[Tensor]) -> onnx.ModelProto:
+def _quantize(model: onnx.ModelProto, recipe: str, calibration: Sequence[Tensor]) -> onnx.ModelProto:
     return quantize_onnx(model, calibration)
 
 

@@ -15,7 +15,7 @@ from edge_ocr.engines.openvino import OpenVinoEngine
 from edge_ocr.errors import ConfigError
 from edge_ocr.geometry import Quad, image_quad, quad_size
 from edge_ocr.images import load_image
-from edge_ocr.metrics import alphanumeric, detection_hmean
+from edge_ocr.metrics import Tally, alphanumeric, detection_tally
 from edge_ocr.orientation import OrientationJudge
 from edge_ocr.pack import DetectorSpec, OrientationSpec, RecognizerSpec, SecondLook
 from edge_ocr.recognition import LineReader
@@ -65,10 +65,10 @@ def recognizer_hits(
     return np.array([alphanumeric(lines.read(line).reading.text) == alphanumeric(text) for line, text in cut], bool)
 
 
-def detector_hmean(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> float:
-    """Detection Hmean (IoU 0.5, one to one) of a detector's IR on pages with line quads."""
+def detector_tallies(xml: Path, spec: DetectorSpec, pages: Iterable[LabelledPage]) -> list[Tally]:
+    """What a detector's IR finds (IoU 0.5, one to one) on each page with line quads."""
     finder = line_finder(open_engine(xml).load(xml, streams=1), spec)
-    return detection_hmean((finder.find(image).quads, quads) for image, quads in pages)
+    return [detection_tally(finder.find(image).quads, quads) for image, quads in pages]
 
 
 def line_reader(network: CompiledNetwork, look: RecognizerSpec | SecondLook, charset: Charset) -> LineReader:

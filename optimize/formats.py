@@ -31,7 +31,7 @@ class NetworkFormat:
     save: Callable[[Any, Path], None]
     """Write a folded network, its weights in FP16."""
     quantize: Callable[[Any, str, Sequence[quantize.Tensor]], Any]
-    """A folded network in INT8, from inputs as the device feeds them."""
+    """A folded network in INT8, by a recipe's name, from inputs as the device feeds them."""
     tell: Callable[[Path, Facts], None]
     """Write into a file what it is (`optimize.facts`)."""
     reread: Callable[[Path], Any] | None = None
@@ -42,8 +42,8 @@ def _fold(model: Any, network: str, normalization: Normalization) -> Any:
     return FOLD[network](model, normalization)
 
 
-def _quantize(model: Any, network: str, calibration: Sequence[quantize.Tensor]) -> Any:
-    return quantize.quantize(model, quantize.RECIPES[network], calibration)
+def _quantize(model: Any, recipe: str, calibration: Sequence[quantize.Tensor]) -> Any:
+    return quantize.quantize(model, quantize.RECIPES[recipe], calibration)
 
 
 IR = NetworkFormat(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.errors import ModelError
+from edge_ocr.metrics import Tally
 from edge_ocr.pack import Gate
 
 RECOGNIZER_MARGIN = 0.007
@@ -30,11 +31,19 @@ class Score:
     """The measure, in [0, 1]."""
     hits: NDArray[np.bool_] | None = None
     """Which of the set's pictures it gets right; None where the measure is not a share of pictures."""
+    tallies: NDArray[np.int64] | None = None
+    """(N, 3) hits, predictions and labels of each page, where the measure is their Hmean."""
 
     @classmethod
     def of_hits(cls, hits: NDArray[np.bool_]) -> "Score":
         """The share of pictures that are right; 0 of none."""
         return cls(float(hits.mean()) if hits.size else 0.0, hits)
+
+    @classmethod
+    def of_tallies(cls, pages: Sequence[Tally]) -> "Score":
+        """The Hmean over pages; 0 without any polygon."""
+        tallies = np.array([[page.hits, page.predicted, page.labelled] for page in pages], np.int64).reshape(-1, 3)
+        return cls(float(_hmean(tallies.sum(axis=0))), tallies=tallies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +99,24 @@ def hold_against(fp_scores: Sequence[Score], int8: Path, sets: Sequence[GateSet]
 
 
 def standard_error(one: Score, other: Score) -> float:
-    """Of the difference of two scores on the same pictures, if both were as good; 0 where it is not known.
+    """Of the difference of two scores on the same pictures; 0 where it is not known.
+
+    Of shares of pictures it is what it would be if both were as good; of Hmeans the jackknife's, a page left out at a
+    time.
 
     Reference:
         McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
+        Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", section 3.
     """
+    if one.tallies is not None and other.tallies is not None and len(one.tallies) > 1:
+        without_N = [_hmean(score.sum(axis=0) - score) for score in (one.tallies, other.tallies)]
+        lost_N, n = without_N[0] - without_N[1], len(one.tallies)
+        return math.sqrt((n - 1) * float(lost_N.var()))
     if one.hits is None or other.hits is None or not one.hits.size:
         return 0.0
     return math.sqrt(np.count_nonzero(one.hits != other.hits)) / one.hits.size
+
+
+def _hmean(tallies: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of hits, predictions and labels in the last axis."""
+    return np.asarray(2 * tallies[..., 0] / np.maximum(tallies[..., 1] + tallies[..., 2], 1))

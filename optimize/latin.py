@@ -128,6 +128,7 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path 
             files=Files(fp=f"orientation.fp{form.suffix}"), normalization=CENTRED, height=48, width=192
         ),
         training_runs=(run,),
+        detector_recipe="detector_with_float_sums",
     ).with_int8()
 
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from edge_ocr.metrics import (
     Label,
     PageScore,
+    Tally,
     all_found,
     bag_of_words_f1,
-    detection_hmean,
+    detection_tally,
     polygon_iou,
     word_accuracy,
     word_tally,
@@ -92,8 +93,7 @@ def test_polygon_iou(other: NDArray[np.float32], iou: float) -> None:
 
 
 def test_one_prediction_hits_one_label() -> None:
-    page = ([square(0, 0)], [square(0, 0), square(1, 0)])
-    assert detection_hmean([page]) == pytest.approx(2 / 3)
+    assert detection_tally([square(0, 0)], [square(0, 0), square(1, 0)]) == Tally(1, 1, 2)
 
 
 def test_predictions_on_ignored_text_do_not_count() -> None:

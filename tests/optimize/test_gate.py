@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edge_ocr.errors import ModelError
+from edge_ocr.metrics import Tally
 from edge_ocr.pack import Gate
 from optimize.gate import GateSet, Score, hold_against, standard_error
 
@@ -75,6 +76,27 @@ def test_lines_that_only_int8_reads_count_against_those_that_it_loses(n_lost: in
     else:
         with pytest.raises(ModelError, match=r"margin is 0.005 and a standard error of 0.0074; calibrate"):
             hold(figures)
+
+
+def pages(*found: int) -> Score:
+    """Pages of 10 lines, so many of which are found, without a false one."""
+    return Score.of_tallies([Tally(n, n, 10) for n in found])
+
+
+def test_the_score_of_pages_is_their_hmean() -> None:
+    assert pages(10, 5).value == pytest.approx(2 * 15 / 35)
+    assert pages().value == 0
+
+
+def test_the_standard_error_of_pages_is_that_of_their_differences() -> None:
+    """Which pages are hard for both says nothing of what INT8 loses; a few pages that it alone loses say little."""
+    assert standard_error(pages(10, 2, 7, 9), pages(10, 2, 7, 9)) == 0
+    rng = np.random.default_rng(0)
+    fp = rng.integers(3, 11, 100)
+    int8 = np.maximum(fp - rng.integers(0, 2, 100), 0)
+    draws = [rng.integers(0, 100, 100) for _ in range(2000)]
+    bootstrap = np.std([pages(*fp[draw]).value - pages(*int8[draw]).value for draw in draws])
+    assert standard_error(pages(*fp), pages(*int8)) == pytest.approx(bootstrap, rel=0.1)
 
 
 def test_the_standard_error_of_what_is_not_counted_in_lines_is_not_known() -> None:

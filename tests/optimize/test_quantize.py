@@ -109,7 +109,7 @@ def test_lstms_are_kept_in_float() -> None:
 
 def test_a_quantised_network_takes_and_gives_what_the_folded_one_does(tmp_path: Path) -> None:
     folded = fold_detector(from_torch(ToyDetector(), "detector"), SKEWED)
-    quantised = quantize(folded, RECIPES["detector"], [noise(1, 64, 64, 3)])
+    quantised = quantize(folded, RECIPES["detector_with_float_sums"], [noise(1, 64, 64, 3)])
     outputs = []
     for model in (folded, quantised):
         compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
