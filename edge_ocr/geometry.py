@@ -184,19 +184,18 @@ def _levelled(
     return points @ turn
 
 
-def _is_upright(quad: Quad) -> bool:
-    """Whether the quad is an axis-aligned box to within half a pixel, its text unturned."""
-    (left, top), (right, top_too), (right_too, bottom), (left_too, bottom_too) = quad.tolist()
-    is_level = abs(top - top_too) < 0.5 and abs(bottom_too - bottom) < 0.5
-    is_plumb = abs(left - left_too) < 0.5 and abs(right - right_too) < 0.5
-    return bool(is_level and is_plumb and right > left and bottom_too > top)
-
-
 def _upright_part(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8] | None:
-    """The pixels of an upright quad inside the image, which need no warp; None for any other quad."""
-    if not _is_upright(quad):
+    """The pixels inside the image of an axis-aligned box, its text unturned, that need no warp; None for other quads.
+
+    To within half a pixel. Plain numbers: NumPy takes ten times as long over four corners.
+    """
+    (left, top), (right, top_too), (right_too, bottom), (left_too, bottom_too) = quad.tolist()
+    if abs(top - top_too) >= 0.5 or abs(bottom_too - bottom) >= 0.5:
         return None
-    left, top, right, bottom = (round(float(side)) for side in (*quad.min(axis=0), *quad.max(axis=0)))
+    if abs(left - left_too) >= 0.5 or abs(right - right_too) >= 0.5 or right <= left or bottom_too <= top:
+        return None
+    left, right = round(min(left, left_too)), round(max(right, right_too))
+    top, bottom = round(min(top, top_too)), round(max(bottom, bottom_too))
     if left < 0 or top < 0 or right > image.shape[1] or bottom > image.shape[0]:
         return None
     part = image[top : max(bottom, top + 1), left : max(right, left + 1)]

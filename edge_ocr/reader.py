@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -20,14 +20,14 @@ from edge_ocr.engines import CompiledNetwork, Engine
 from edge_ocr.errors import ConfigError, ImageError
 from edge_ocr.geometry import Quad, image_quad
 from edge_ocr.images import MAX_PIXELS, load_image
-from edge_ocr.in_order import map_in_order
+from edge_ocr.in_order import Inline, map_in_order
 from edge_ocr.mrz import prove_documents
 from edge_ocr.orientation import OrientationJudge, Verdict
 from edge_ocr.pack import OrientationSpec, Pack, RecognizerSpec, SecondLook, load_pack
 from edge_ocr.page import STAGES, Detection, Line, Page, Reading, Recognition
 from edge_ocr.profile import DeviceProfile, PrecisionChoice, load_profile
 from edge_ocr.recognition import Allowed, LineReader, check_head
-from edge_ocr.strips import Request, plan_requests
+from edge_ocr.strips import PACKED_FROM, Request, plan_requests
 
 Result = TypeVar("Result")
 
@@ -35,9 +35,8 @@ RETRY_BELOW = 0.9
 """A line with a lower score is looked at upside down too."""
 PLAIN_BELOW, SURE = 0.75, 0.97
 """A line that scores less than the first may be turned for any higher score, one that scores more for the second."""
-PAGES_AT_ONCE = 2
-"""Of a folder. They share the streams: while one waits for its last request, the other has some. On two cores two are
-1.05 of the throughput of one, three no more."""
+LEAST_PAGES_AT_ONCE = 2
+"""Of many: one is decoded while another waits for a device with one stream."""
 SHORT = 2
 """Characters of a text that needs the score `min_score_short` of the pack."""
 
@@ -73,14 +72,18 @@ class Reader:
         self._recognizer = self._load("recognizer", choices.recognizer, streams=self._streams, widths=widths)
         check_head(self._recognizer.head_classes(), self.pack.charset, where=self.pack.folder / manifest.charset)
         choice = self.profile.recognizer
-        self._lines = self._line_reader(manifest.recognizer, widths, strip=choice.strip, batch=choice.batch)
         self._second_look = manifest.recognizer.second_look
+        few_lines = self._second_look.few_lines if self._second_look else 0
+        # Where all pages that are read with it have strips, a line that stands alone is rare.
+        first_widths = _beside_strips(widths, choice.strip) if choice.strip and few_lines >= PACKED_FROM - 1 else widths
+        self._lines = self._line_reader(manifest.recognizer, first_widths, strip=choice.strip, batch=choice.batch)
         self._lines_again = self._line_reader(self._second_look, _thinned(widths)) if self._second_look else None
         self._judge: OrientationJudge | None = None
         if manifest.orientation and self.profile.orientation == "retry":
             network = self._load("orientation", choices.orientation, streams=self._streams)
             self._judge = _make_judge(network, manifest.orientation)
-        self._workers = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
+        workers = ThreadPoolExecutor(self._streams, thread_name_prefix="edge-ocr-line")
+        self._all_hands, self._own_hands = _Hands(workers, self._streams), _Hands(Inline(), 1)
 
     def read(self, image: NDArray[np.uint8] | str | Path) -> Page:
         """Find and read all lines of text; those of travel documents as their check digits prove them.
@@ -95,34 +98,23 @@ class Reader:
             ImageError: not such an array, or the file cannot be read.
         """
         pixels = _as_pixels(image)
-        return self._page(pixels, self.detect(pixels))
+        return self._page(pixels, self._finder, self._all_hands)
 
     def read_many(
         self, images: Iterable[NDArray[np.uint8] | str | Path | ImageError], *, find_lines: bool = True
     ) -> Iterator[Page | ImageError]:
-        """Read many images; while the lines of two are read, the next is decoded and its lines are found.
+        """Read many images side by side, each on a thread of its own: none waits for others at the ends of a page.
 
         Args:
             images: As for `read`; taken one by one, a few ahead. An error in the place of an image is handed on.
-            find_lines: False: every image is one line of text, as for `read_line`; one a stream, side by side.
+            find_lines: False: every image is one line of text, as for `read_line`.
 
         Returns:
             For each image in order its page, or the error that kept it from being read.
         """
-        if not find_lines:
-            read_line = _or_error(self._read_line_page)
-            yield from map_in_order(read_line, images, threads=self._streams, name="edge-ocr-page")
-            return
-
-        def find(image: NDArray[np.uint8] | str | Path) -> tuple[NDArray[np.uint8], Detection]:
-            pixels = _as_pixels(image)
-            return pixels, _detect(self._finder_of_many, pixels)
-
-        def read(found: tuple[NDArray[np.uint8], Detection] | ImageError) -> Page | ImageError:
-            return found if isinstance(found, ImageError) else self._page(*found)
-
-        found = map_in_order(_or_error(find), images, threads=1, name="edge-ocr-detect")
-        yield from map_in_order(read, found, threads=PAGES_AT_ONCE, name="edge-ocr-page")
+        read = self._read_alone if find_lines else self._read_line_page
+        threads = max(self._streams, LEAST_PAGES_AT_ONCE)
+        yield from map_in_order(_or_error(read), images, threads=threads, name="edge-ocr-page")
 
     def detect(self, image: NDArray[np.uint8] | str | Path) -> Detection:
         """Find the lines of text without reading them: the first half of `read`.
@@ -158,15 +150,7 @@ class Reader:
             ImageError: not such an array, or the file cannot be read.
             ConfigError: an allowed character is not in the pack's charset.
         """
-        pixels = _as_pixels(image)
-        allowed = [None] * len(quads) if allowed is None else allowed
-        clock = _StageClock()
-        with clock.stage("total"):
-            looked = self._look(pixels, quads, allowed, clock, closely=closely, judge=self._judge)
-            with clock.stage("orient"):
-                upright, readings = self._look_turned(pixels, list(quads), allowed, looked, clock)
-        lines = [self._line(quad, reading) for quad, reading in zip(upright, readings, strict=True)]
-        return Recognition(tuple(lines), clock.timings_ms)
+        return self._recognize(_as_pixels(image), quads, self._all_hands, allowed=allowed, closely=closely)
 
     def read_line(self, image: NDArray[np.uint8] | str | Path) -> Line:
         """Read an image that is one line of text, without looking for it.
@@ -182,7 +166,7 @@ class Reader:
         """
         pixels = _as_pixels(image)
         quad = image_quad(pixels)
-        [looked] = self._look(pixels, [quad], [None], _StageClock(), judge=None)
+        [looked] = self._look(pixels, [quad], [None], _StageClock(), self._own_hands, judge=None)
         return Line(looked.reading.text, looked.reading.score, quad)
 
     def warm_up(self, sizes_hw: Sequence[tuple[int, int]] = ()) -> None:
@@ -194,7 +178,7 @@ class Reader:
         looks = [self._lines, *([self._lines_again] if self._lines_again else [])]
         for lines in looks:
             # As many side by side as there are streams: each keeps kernels of its own.
-            list(self._workers.map(lambda _, lines=lines: lines.warm_up(), range(self._streams)))
+            list(self._all_hands.workers.map(lambda _, lines=lines: lines.warm_up(), range(self._streams)))
         if self._judge:
             self._judge.judge_crop(np.zeros((1, 1, 3), dtype=np.uint8))
         for height, width in sizes_hw:
@@ -236,11 +220,33 @@ class Reader:
         line = self.read_line(pixels)
         return Page(pixels.shape[1], pixels.shape[0], (line,) if line.text else ())
 
-    def _page(self, pixels: NDArray[np.uint8], detection: Detection) -> Page:
-        recognition = self.recognize(pixels, detection.quads)
+    def _read_alone(self, image: NDArray[np.uint8] | str | Path) -> Page:
+        return self._page(_as_pixels(image), self._finder_alone, self._own_hands)
+
+    def _page(self, pixels: NDArray[np.uint8], finder: LineFinder, hands: "_Hands") -> Page:
+        detection = _detect(finder, pixels)
+        recognition = self._recognize(pixels, detection.quads, hands)
         timings_ms = {stage: detection.timings_ms[stage] + recognition.timings_ms[stage] for stage in STAGES}
         lines = tuple(prove_documents([line for line in recognition.lines if line.text]))
         return Page(detection.width, detection.height, lines, timings_ms)
+
+    def _recognize(
+        self,
+        pixels: NDArray[np.uint8],
+        quads: Sequence[Quad],
+        hands: "_Hands",
+        *,
+        allowed: Sequence[Allowed] | None = None,
+        closely: bool = False,
+    ) -> Recognition:
+        allowed = [None] * len(quads) if allowed is None else allowed
+        clock = _StageClock()
+        with clock.stage("total"):
+            looked = self._look(pixels, quads, allowed, clock, hands, closely=closely, judge=self._judge)
+            with clock.stage("orient"):
+                upright, readings = self._look_turned(pixels, list(quads), allowed, looked, clock, hands)
+        lines = [self._line(quad, reading) for quad, reading in zip(upright, readings, strict=True)]
+        return Recognition(tuple(lines), clock.timings_ms)
 
     def _line(self, quad: Quad, reading: Reading) -> Line:
         """A reading at its place; without text if it says less than the pack's models can be trusted with."""
@@ -251,15 +257,11 @@ class Reader:
         return Line(reading.text, reading.score, quad, reading.char_scores)
 
     @cached_property
-    def _finder_of_many(self) -> LineFinder:
-        """For images one after the other without a wait: its network on one thread, which leaves the others to lines.
-
-        On all of them it is done sooner, and takes 4 % more CPU time of a page.
-        """
+    def _finder_alone(self) -> LineFinder:
+        """With the network on one thread, for as many images side by side as there are streams."""
         if self._threads == 1:
             return self._finder
-        choice = self.profile.precision.detector
-        return self._line_finder(self._load("detector", choice, streams=self._threads))
+        return self._line_finder(self._load("detector", self.profile.precision.detector, streams=self._threads))
 
     def _line_finder(self, network: CompiledNetwork) -> LineFinder:
         spec, choice = self.pack.manifest.detector, self.profile.detector
@@ -288,6 +290,7 @@ class Reader:
         quads: Sequence[Quad],
         allowed: Sequence[Allowed],
         clock: "_StageClock",
+        hands: "_Hands",
         *,
         closely: bool = False,
         judge: OrientationJudge | None,
@@ -295,10 +298,10 @@ class Reader:
         """Every quad as it lies: few in large crops; of many, cut smaller, those in doubt in large ones too."""
         look, again = self._second_look, self._lines_again
         if look is None or again is None:
-            return self._cut_and_read(self._lines, pixels, quads, allowed, clock, judge=judge)
+            return self._cut_and_read(self._lines, pixels, quads, allowed, clock, hands, judge=judge)
         if closely or len(quads) <= look.few_lines:
-            return self._cut_and_read(again, pixels, quads, allowed, clock, judge=judge)
-        return self._cut_and_read(self._lines, pixels, quads, allowed, clock, again=again, judge=judge)
+            return self._cut_and_read(again, pixels, quads, allowed, clock, hands, judge=judge)
+        return self._cut_and_read(self._lines, pixels, quads, allowed, clock, hands, again=again, judge=judge)
 
     def _cut_and_read(
         self,
@@ -307,6 +310,7 @@ class Reader:
         quads: Sequence[Quad],
         allowed: Sequence[Allowed],
         clock: "_StageClock",
+        hands: "_Hands",
         *,
         again: LineReader | None = None,
         judge: OrientationJudge | None = None,
@@ -346,18 +350,18 @@ class Reader:
             read = cut_and_read(lines, request)
             for i, looked in zip(chain.from_iterable(request), read, strict=True):
                 if wants_again(looked.reading) or wants_judge(i, looked.reading):
-                    closer[i] = self._workers.submit(look_closer, i, looked)
+                    closer[i] = hands.workers.submit(look_closer, i, looked)
             return read
 
         start = time.perf_counter()
         widths = [lines.content_width(quad) for quad in quads]
-        requests = plan_requests(widths, allowed, strip=lines.strip, batch=lines.batch, streams=self._streams)
-        results = self._workers.map(first_look, requests) if len(requests) > 1 else map(first_look, requests)
+        requests = plan_requests(widths, allowed, strip=lines.strip, batch=lines.batch, streams=hands.n)
+        results = hands.workers.map(first_look, requests) if len(requests) > 1 else map(first_look, requests)
         order = chain.from_iterable(chain.from_iterable(requests))
         done = dict(zip(order, chain.from_iterable(results), strict=True))
         done |= {i: future.result() for i, future in closer.items()}
         wall_ms = (time.perf_counter() - start) * 1e3
-        side_by_side = max(1, min(self._streams, len(requests) + len(closer)))
+        side_by_side = max(1, min(hands.n, len(requests) + len(closer)))
         crop_ms = sum(looked.crop_ms for looked in done.values()) / side_by_side
         orient_ms = sum(looked.orient_ms for looked in done.values()) / side_by_side
         clock.add("crop", crop_ms)
@@ -373,6 +377,7 @@ class Reader:
         allowed: Sequence[Allowed],
         looked: "Sequence[_Looked]",
         clock: "_StageClock",
+        hands: "_Hands",
     ) -> tuple[list[Quad], list[Reading]]:
         """Read lines that were judged to stand on their head turned too, and keep what reads better."""
         turned = {i: quads[i][[2, 3, 0, 1]] for i, one in enumerate(looked) if one.upside_down}
@@ -381,12 +386,20 @@ class Reader:
             return quads, readings
         second = _StageClock()  # all of its time is in `orient`
         held = [allowed[i] for i in turned]
-        again = self._cut_and_read(self._lines, pixels, list(turned.values()), held, second)
+        again = self._cut_and_read(self._lines, pixels, list(turned.values()), held, second, hands)
         clock.add("infer", second.timings_ms["infer"])
         for (i, quad), one in zip(turned.items(), again, strict=True):
             if _is_better(one.reading, readings[i], held=allowed[i] is not None):
                 quads[i], readings[i] = quad, one.reading
         return quads, readings
+
+
+class _Hands(NamedTuple):
+    """Who reads the lines of a page."""
+
+    workers: Executor
+    n: int
+    """Lines that are read side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +460,11 @@ def _is_better(turned: Reading, upright: Reading, *, held: bool) -> bool:
 def _thinned(widths: Sequence[int]) -> list[int]:
     """Every other width, the largest among them: each that is used costs memory."""
     return list(widths[::-1][::2][::-1])
+
+
+def _beside_strips(widths: Sequence[int], strip: int) -> list[int]:
+    """A quarter and a half of a strip, and what is no narrower than one."""
+    return [width for width in widths if width >= strip or width in {strip // 4, strip // 2}]
 
 
 class _StageClock:

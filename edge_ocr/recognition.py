@@ -70,7 +70,7 @@ class LineReader:
             widths: Static widths, ascending.
             strip: Columns of a strip of several lines; None where lines stand alone.
             own_up_to: Widths up to this get a network of their own when warmed up; the others share one.
-            batch: Strips that `read_strips` should get, where there are many.
+            batch: Most strips that `read_strips` gets.
             charset: The characters of its classes.
         """
         self.strip = strip
@@ -86,11 +86,10 @@ class LineReader:
         self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
 
     def cut(self, image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
-        """Cut a line out of an image (H, W, 3) uint8, as `read` takes it; see `cut_line`."""
+        """Cut a line out of an image (H, W, 3) uint8, as `read` takes it: (height, `content_width`, 3) uint8."""
         if self._margin:
             quad = clip_quad(lengthened(quad, self._margin), image.shape[1], image.shape[0])
-        quad = trimmed(quad, self._trim)
-        return cut_line(image, quad, self._height, self._width_scale)
+        return cut_crop(image, trimmed(quad, self._trim), self._height, self._columns(quad))
 
     def read(self, crop: NDArray[np.uint8], allowed: Allowed = None) -> TimedReading:
         """Read one line.
@@ -124,8 +123,8 @@ class LineReader:
         return TimedReading(Reading(text, score, char_scores), infer_ms)
 
     def content_width(self, quad: Quad) -> int:
-        """Columns of what `cut` gives for a quad."""
-        return line_width(trimmed(lengthened(quad, self._margin), self._trim), self._height, self._width_scale)
+        """Columns of what `cut` gives for a quad; more where it leaves the image."""
+        return self._columns(lengthened(quad, self._margin))
 
     def read_strips(self, strips: Sequence[Sequence[NDArray[np.uint8]]], allowed: Allowed = None) -> list[TimedReading]:
         """Read several lines in one request.
@@ -161,13 +160,16 @@ class LineReader:
 
     def warm_up(self) -> None:
         """Compile the shapes that lines usually have, so that no later one waits for it."""
-        # Beside strips a narrow line that stands alone is rare.
-        shapes = [(1, width) for width in self._widths if self.strip is None or width >= self.strip]
-        shapes += [(self.batch, self.strip)] if self.strip is not None else []
-        for n, width in dict.fromkeys(shapes):
+        shapes = [(1, width) for width in self._widths]
+        shapes += [(n, self.strip) for n in range(2, self.batch + 1)] if self.strip is not None else []
+        for n, width in shapes:
             if width <= self._own_up_to:
                 self._network.prepare((n, self._height, width))
             self._network.infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8))
+
+    def _columns(self, quad: Quad) -> int:
+        width, height = quad_size(quad)
+        return _columns(width, height * (1 - self._trim), self._height, self._width_scale)
 
     def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> TimedReading:
         padded = pad_crop(crop, self._widths)
@@ -195,7 +197,10 @@ def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: flo
 
 def line_width(quad: Quad, height: int, width_scale: float = 1.0) -> int:
     """Columns that `cut_line` gives a quad."""
-    quad_width, quad_height = quad_size(quad)
+    return _columns(*quad_size(quad), height, width_scale)
+
+
+def _columns(quad_width: float, quad_height: float, height: int, width_scale: float) -> int:
     width = math.ceil(width_scale * height * quad_width / max(quad_height, 1.0))
     return min(max(width, MIN_CONTENT_PX), MAX_CONTENT_PX)
 

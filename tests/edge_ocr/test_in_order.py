@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_ocr.in_order import map_in_order
+from edge_ocr.in_order import Inline, map_in_order
 
 
 def test_results_come_in_the_order_of_the_items_whoever_is_first() -> None:
@@ -50,3 +50,14 @@ def test_an_error_is_raised_in_its_items_place() -> None:
     assert [next(results), next(results)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_what_is_done_inline_is_done_at_once_and_in_this_thread() -> None:
+    done: list[int] = []
+    workers = Inline()
+    future = workers.submit(lambda: done.append(threading.get_ident()))
+    assert done == [threading.get_ident()]
+    assert future.done()
+    assert list(workers.map(abs, [-1, 2])) == [1, 2]
+    with pytest.raises(ZeroDivisionError):
+        workers.submit(lambda: 1 / 0).result()

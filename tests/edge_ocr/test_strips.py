@@ -22,8 +22,8 @@ def test_a_line_begins_at_a_whole_step_behind_a_gap() -> None:
 
 
 def test_lines_fill_the_first_strip_with_room() -> None:
-    """Three of 200 columns fill a strip but for 16; those of 100 columns come into the strips behind."""
-    assert plan([176, 176, 176, 76] * 4) == [
+    """Three of 200 columns fill a strip but for 40; those of 100 columns come into the strips behind."""
+    assert plan([192, 192, 192, 92] * 4) == [
         [[0, 1, 2]],
         [[3, 4, 5, 7]],
         [[6, 8, 9]],
@@ -46,22 +46,29 @@ def test_no_strip_is_overfull_and_no_line_is_lost() -> None:
 
 
 def test_the_most_work_comes_first() -> None:
-    widths = [76, 1100, 76, 900, *[76] * 20]
+    widths = [76, 1100, 76, 900, *[76] * 19]
     requests = plan(widths)
     assert requests[:2] == [[[1]], [[3]]]
     assert all(len(strip) > 1 for [strip] in requests[2:])
 
 
-def test_strips_share_requests_where_every_stream_gets_some() -> None:
-    """A strip holds six such lines: 48 of them are 8 strips, as many as two streams need for two requests each."""
-    assert [len(request) for request in plan([76] * 48, batch=2, streams=2)] == [2, 2, 2, 2]
-    assert [len(request) for request in plan([76] * 42, batch=2, streams=2)] == [1] * 7
-
-
-def test_no_stream_waits_for_a_full_request_that_others_have_none_beside() -> None:
-    assert [len(request) for request in plan([76] * 60, batch=2, streams=2)] == [2, 2, 2, 2, 1, 1]
-    assert [len(request) for request in plan([76] * 66, batch=2, streams=2)] == [2, 2, 2, 2, 1, 1, 1]
-    assert [len(request) for request in plan([76] * 72, batch=2, streams=2)] == [2] * 6
+@pytest.mark.parametrize(
+    ("n_strips", "streams", "sizes"),
+    [
+        pytest.param(12, 2, [3, 3, 3, 3], id="as many rounds as full requests would take"),
+        pytest.param(8, 2, [4, 4], id="full requests"),
+        pytest.param(9, 2, [3, 2, 2, 2], id="one more than full requests"),
+        pytest.param(3, 2, [2, 1], id="few"),
+        pytest.param(2, 4, [1, 1], id="fewer than streams"),
+        pytest.param(5, 1, [3, 2], id="one stream"),
+    ],
+)
+def test_every_stream_gets_as_many_strips_as_the_others_or_one_more(
+    n_strips: int, streams: int, sizes: list[int]
+) -> None:
+    """A strip holds seven such lines."""
+    requests = plan([76] * (7 * n_strips), batch=4, streams=streams)
+    assert [len(request) for request in requests] == sizes
 
 
 def test_strips_do_not_depend_on_the_streams() -> None:
