@@ -163,11 +163,16 @@ def plan_tiles(height: int, width: int, rule: ScaleRule, sizes: Sequence[Size]) 
 
 def tile_tensors(image: NDArray[np.uint8], plan: TilePlan) -> list[NDArray[np.uint8]]:
     """What the detector sees of an image: (1, H, W, 3) uint8 per tile of the plan."""
-    if plan.scaled != image.shape[:2]:
-        shrinks = plan.scaled[0] * 2 < image.shape[0]
-        resized = cv2.resize(image, plan.scaled[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        image = np.asarray(resized, dtype=np.uint8)
-    return [letterbox(image, tile) for tile in plan.tiles]
+    if plan.scaled == image.shape[:2]:
+        return [letterbox(image, tile) for tile in plan.tiles]
+    (height, width), (rows, columns) = plan.scaled, plan.tiles[0].size
+    # Scaled right into the place where a single tile is seen: no copy.
+    canvas = np.zeros((1, max(rows, height), max(columns, width), 3), dtype=np.uint8)
+    interpolation = cv2.INTER_AREA if height * 2 < image.shape[0] else cv2.INTER_LINEAR
+    cv2.resize(image, (width, height), dst=canvas[0, :height, :width], interpolation=interpolation)
+    if len(plan.tiles) == 1:
+        return [canvas]
+    return [letterbox(canvas[0, :height, :width], tile) for tile in plan.tiles]
 
 
 def letterbox(scaled_image: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
