@@ -87,7 +87,7 @@ class RecognizerProfile(_Strict):
     """Widths up to this get a network of their own (OpenVINO): a line takes less time, each width 28 MB a stream. The
     others share one."""
     batch: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 1
-    """Strips that a request reads at once, where there are many; more than one only with OpenVINO."""
+    """Most strips that a request reads at once; more than one only with OpenVINO."""
 
     @field_validator("widths")
     @classmethod

@@ -3,6 +3,7 @@
 import math
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ocr.charset import Charset
 from edge_ocr.ctc import decode_best_path
-from edge_ocr.engines import CompiledNetwork
+from edge_ocr.engines import Arrays, CompiledNetwork
 from edge_ocr.errors import ModelError
 from edge_ocr.geometry import MAX_WARPED_PX, Quad, clip_quad, cut_crop, image_quad, lengthened, quad_size, trimmed
 from edge_ocr.page import Reading
@@ -27,6 +28,8 @@ CUT_SEARCH = 0.25
 MIN_CONTENT_PX = 8
 MAX_CONTENT_PX = MAX_WARPED_PX
 """Widest crop. A line that would be wider, a thousand letters or a strip one pixel high, is squeezed."""
+OWN_AFTER = 32
+"""Times that a shape is met before it gets a network of its own unasked: by then as much is lost as compiling takes."""
 MAX_KEPT_ALLOWED = 64
 """Sets of allowed characters that are kept ready."""
 
@@ -69,7 +72,7 @@ class LineReader:
             trim: How much less high than a quad to cut, in heights of it.
             widths: Static widths, ascending.
             strip: Columns of a strip of several lines; None where lines stand alone.
-            own_up_to: Widths up to this get a network of their own when warmed up; the others share one.
+            own_up_to: Widths up to this get a network of their own when warmed up or met often; the others share one.
             batch: Most strips that `read_strips` gets.
             charset: The characters of its classes.
         """
@@ -82,6 +85,8 @@ class LineReader:
         self._trim = trim
         self._widths = list(widths)
         self._own_up_to = own_up_to
+        self._times_met: Counter[tuple[int, ...]] = Counter()
+        self._own: set[tuple[int, ...]] = set()
         self._charset = charset
         self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
 
@@ -149,7 +154,7 @@ class LineReader:
                 shown[n, :, x : x + crop.shape[1]] = crop
                 places.append((n, x, x := x + columns_in_strip(crop.shape[1])))
         start = time.perf_counter()
-        classes, scores = self._network.infer(shown, None if allowed is None else self._class_bias(allowed))
+        classes, scores = self._infer(shown, None if allowed is None else self._class_bias(allowed))
         infer_ms = (time.perf_counter() - start) * 1e3 / len(crops)
         px_per_step = self.strip / classes.shape[1]
         readings = []
@@ -163,9 +168,16 @@ class LineReader:
         shapes = [(1, width) for width in self._widths]
         shapes += [(n, self.strip) for n in range(2, self.batch + 1)] if self.strip is not None else []
         for n, width in shapes:
-            if width <= self._own_up_to:
-                self._network.prepare((n, self._height, width))
-            self._network.infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8))
+            self._times_met[n, self._height, width, 3] = OWN_AFTER
+            self._infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8), None)
+
+    def _infer(self, shown: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> Arrays:
+        n, height, width, _ = shape = shown.shape
+        self._times_met[shape] += 1
+        if width <= self._own_up_to and self._times_met[shape] > OWN_AFTER and shape not in self._own:
+            self._network.prepare((n, height, width))
+            self._own.add(shape)
+        return self._network.infer(shown, class_bias)
 
     def _columns(self, quad: Quad) -> int:
         width, height = quad_size(quad)
@@ -174,7 +186,7 @@ class LineReader:
     def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> TimedReading:
         padded = pad_crop(crop, self._widths)
         start = time.perf_counter()
-        classes, scores = self._network.infer(padded, class_bias)
+        classes, scores = self._infer(padded, class_bias)
         infer_ms = (time.perf_counter() - start) * 1e3
         [reading] = decode_best_path(classes, scores, self._charset)
         return TimedReading(reading.stripped(), infer_ms)

@@ -17,7 +17,7 @@ from runtime.profiling.fits import NATIVE_SETS
 FINE_WIDTHS = (*range(96, 640, 32), *range(640, 1281, 64))
 """Half the padding of the shipped widths, for twice as many shapes."""
 COARSE_WIDTHS = (160, 256, 320, 480, 640, 960, 1280)
-STRIPS = ((None, 1), (640, 1), (640, 2), (1280, 1))
+STRIPS = ((None, 1), (640, 1), (640, 4), (1280, 2))
 """Columns of a strip of several lines, and strips of a request."""
 SCALES = (0.6, 0.7, 0.85, 1.0)
 """Parts of the pack's limits that images are shown at: about 0.36, 0.5, 0.72 and all of the work of the detector."""
@@ -159,7 +159,7 @@ def _batches(profile: DeviceProfile) -> Iterator[Option]:
     widths = profile.recognizer.widths
     for strip, batch in STRIPS:
         if strip is None or strip in widths:
-            label = "each line alone" if strip is None else f"strips of {strip}, {batch} to a request"
+            label = "each line alone" if strip is None else f"strips of {strip}, up to {batch} to a request"
             packed = {**profile.recognizer.model_dump(), "strip": strip, "batch": batch}
             yield Option(label, _with(profile, recognizer=packed))
 

@@ -10,6 +10,7 @@ from edge_ocr.page import Reading
 from edge_ocr.recognition import (
     MAX_CONTENT_PX,
     MIN_CONTENT_PX,
+    OWN_AFTER,
     PAD,
     LineReader,
     check_head,
@@ -138,6 +139,19 @@ def test_warming_up_meets_every_width() -> None:
 def test_widths_get_networks_of_their_own_as_far_as_told() -> None:
     network = FakeNetwork(one_letter_a_mark)
     line_reader(network, own_up_to=WIDTHS[0]).warm_up()
+    assert network.prepared == [(1, HEIGHT, WIDTHS[0])]
+
+
+def test_a_width_that_is_met_often_gets_a_network_of_its_own_unasked() -> None:
+    network = FakeNetwork(one_letter_a_mark)
+    reader = line_reader(network, own_up_to=WIDTHS[0])
+    for _ in range(OWN_AFTER):
+        reader.read(crop_of(WIDTHS[0]))
+        reader.read(crop_of(WIDTHS[1]))
+    assert network.prepared == []
+    for _ in range(2):
+        reader.read(crop_of(WIDTHS[0]))
+        reader.read(crop_of(WIDTHS[1]))
     assert network.prepared == [(1, HEIGHT, WIDTHS[0])]
 
 

@@ -29,7 +29,7 @@ def test_every_dimension_leaves_out_what_the_profile_has(pack: Pack) -> None:
     assert labels("orientation", pack) == ["off"]
     assert labels("scale", pack) == ["0.6", "0.7", "0.85"]
     assert labels("widths", pack) == ["fine", "coarse"]
-    assert labels("batches", pack) == ["strips of 640, 1 to a request", "strips of 640, 2 to a request"]
+    assert labels("batches", pack) == ["strips of 640, up to 1 to a request", "strips of 640, up to 4 to a request"]
     assert labels("sizes", pack) == ["fitted to the pictures"]
 
 
