@@ -136,7 +136,8 @@ class LineReader:
 
         Args:
             strips: Of each the crops that stand side by side in it, (height, w, 3) uint8, one at least; each with its
-                `columns_in_strip` they are no wider than a strip. A single crop may have any width; `read` reads it.
+                `columns_in_strip` they are no wider than a strip, and so is a crop that has one of several strips to
+                itself. A single crop may have any width; `read` reads it.
             allowed: As for `read`.
 
         Returns:

@@ -47,12 +47,16 @@ def plan_requests(
     else:
         strips = _fill_strips(widths, kinds, strip)
     alike: defaultdict[Hashable, list[Strip]] = defaultdict(list)
+    work: list[tuple[int, Request]] = []
     for lines in strips:
-        if len(lines) > 1:
+        width = widths[lines[0]]
+        # A line that fills more than half of a strip is cheaper as one of a request's than padded to its own width.
+        if len(lines) > 1 or (strip is not None and len(widths) >= PACKED_FROM and strip // 2 < width <= strip):
             alike[kinds[lines[0]]].append(lines)
-    requests = [request for same in alike.values() for request in _shared_out(same, batch, streams)]
-    work = [(len(request) * (strip or 0), request) for request in requests]
-    work += [(widths[lines[0]], [lines]) for lines in strips if len(lines) == 1]
+        else:
+            work.append((width, [lines]))
+    for same in alike.values():
+        work += [(len(request) * (strip or 0), request) for request in _shared_out(same, batch, streams)]
     return [request for _, request in sorted(work, key=lambda pair: -pair[0])]
 
 

@@ -42,7 +42,8 @@ def test_no_strip_is_overfull_and_no_line_is_lost() -> None:
         assert len(strip) == 1 or sum(columns_in_strip(widths[i]) for i in strip) <= STRIP
     for request in requests:
         assert len({kinds[i] for strip in request for i in strip}) == 1
-        assert len(request) == 1 or all(len(strip) > 1 for strip in request)
+        # A line that stands alone for its width has no company in its request either.
+        assert len(request) == 1 or all(len(strip) > 1 or STRIP // 2 < widths[strip[0]] <= STRIP for strip in request)
 
 
 def test_the_most_work_comes_first() -> None:
@@ -83,10 +84,16 @@ def test_strips_do_not_depend_on_the_streams() -> None:
         pytest.param(0, 64, STRIP, id="no line"),
         pytest.param(PACKED_FROM - 1, 64, STRIP, id="a few lines"),
         pytest.param(40, 64, None, id="a profile without strips"),
-        pytest.param(40, STRIP - GAP_PX + 1, STRIP, id="wide lines"),
-        pytest.param(40, (STRIP - GAP_PX) // 2, STRIP, id="lines of which only one fits"),
+        pytest.param(40, STRIP + 1, STRIP, id="lines wider than a strip"),
     ],
 )
 def test_lines_stand_alone(n_lines: int, width: int, strip: int | None) -> None:
     requests = plan_requests([width] * n_lines, [None] * n_lines, strip=strip, batch=2, streams=2)
     assert requests == [[[i]] for i in range(n_lines)]
+
+
+@pytest.mark.parametrize("width", [pytest.param(STRIP, id="none fits beside"), pytest.param(STRIP // 2 + 1, id="half")])
+def test_lines_that_fill_a_strip_share_requests(width: int) -> None:
+    """Padded each to its own width they would take more time."""
+    requests = plan_requests([width] * 16, [None] * 16, strip=STRIP, batch=4, streams=2)
+    assert requests == [[[i], [i + 1], [i + 2], [i + 3]] for i in range(0, 16, 4)]
