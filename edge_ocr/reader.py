@@ -112,7 +112,7 @@ class Reader:
         Returns:
             For each image in order its page, or the error that kept it from being read.
         """
-        read = self._read_alone if find_lines else self._read_line_page
+        read = self._page_reader() if find_lines else self._read_line_page
         threads = max(self._streams, LEAST_PAGES_AT_ONCE)
         yield from map_in_order(_or_error(read), images, threads=threads, name="edge-ocr-page")
 
@@ -220,8 +220,10 @@ class Reader:
         line = self.read_line(pixels)
         return Page(pixels.shape[1], pixels.shape[0], (line,) if line.text else ())
 
-    def _read_alone(self, image: NDArray[np.uint8] | str | Path) -> Page:
-        return self._page(_as_pixels(image), self._finder_alone, self._own_hands)
+    def _page_reader(self) -> Callable[[NDArray[np.uint8] | str | Path], Page]:
+        """What reads an image in the thread that asks for it."""
+        finder = self._finder_alone  # loaded once, here: threads would each load one
+        return lambda image: self._page(_as_pixels(image), finder, self._own_hands)
 
     def _page(self, pixels: NDArray[np.uint8], finder: LineFinder, hands: "_Hands") -> Page:
         detection = _detect(finder, pixels)
