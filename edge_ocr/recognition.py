@@ -85,8 +85,8 @@ class LineReader:
         self._trim = trim
         self._widths = list(widths)
         self._own_up_to = own_up_to
-        self._times_met: Counter[tuple[int, ...]] = Counter()
-        self._own: set[tuple[int, ...]] = set()
+        self._times_met: Counter[tuple[int, int, int]] = Counter()
+        self._own: set[tuple[int, int, int]] = set()
         self._charset = charset
         self._class_bias = lru_cache(MAX_KEPT_ALLOWED)(charset.class_bias)
 
@@ -94,7 +94,7 @@ class LineReader:
         """Cut a line out of an image (H, W, 3) uint8, as `read` takes it: (height, `content_width`, 3) uint8."""
         if self._margin:
             quad = clip_quad(lengthened(quad, self._margin), image.shape[1], image.shape[0])
-        return cut_crop(image, trimmed(quad, self._trim), self._height, self._columns(quad))
+        return cut_line(image, quad, self._height, self._width_scale, self._trim)
 
     def read(self, crop: NDArray[np.uint8], allowed: Allowed = None) -> TimedReading:
         """Read one line.
@@ -129,7 +129,7 @@ class LineReader:
 
     def content_width(self, quad: Quad) -> int:
         """Columns of what `cut` gives for a quad; more where it leaves the image."""
-        return self._columns(lengthened(quad, self._margin))
+        return line_width(lengthened(quad, self._margin), self._height, self._width_scale, self._trim)
 
     def read_strips(self, strips: Sequence[Sequence[NDArray[np.uint8]]], allowed: Allowed = None) -> list[TimedReading]:
         """Read several lines in one request.
@@ -169,20 +169,17 @@ class LineReader:
         shapes = [(1, width) for width in self._widths]
         shapes += [(n, self.strip) for n in range(2, self.batch + 1)] if self.strip is not None else []
         for n, width in shapes:
-            self._times_met[n, self._height, width, 3] = OWN_AFTER
+            self._times_met[n, self._height, width] = OWN_AFTER
             self._infer(np.full((n, self._height, width, 3), PAD, dtype=np.uint8), None)
 
     def _infer(self, shown: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> Arrays:
-        n, height, width, _ = shape = shown.shape
+        n, height, width, _ = shown.shape
+        shape = (n, height, width)
         self._times_met[shape] += 1
         if width <= self._own_up_to and self._times_met[shape] > OWN_AFTER and shape not in self._own:
-            self._network.prepare((n, height, width))
+            self._network.prepare(shape)
             self._own.add(shape)
         return self._network.infer(shown, class_bias)
-
-    def _columns(self, quad: Quad) -> int:
-        width, height = quad_size(quad)
-        return _columns(width, height * (1 - self._trim), self._height, self._width_scale)
 
     def _read_part(self, crop: NDArray[np.uint8], class_bias: NDArray[np.float32] | None) -> TimedReading:
         padded = pad_crop(crop, self._widths)
@@ -193,7 +190,9 @@ class LineReader:
         return TimedReading(reading.stripped(), infer_ms)
 
 
-def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: float = 1.0) -> NDArray[np.uint8]:
+def cut_line(
+    image: NDArray[np.uint8], quad: Quad, height: int, width_scale: float = 1.0, trim: float = 0.0
+) -> NDArray[np.uint8]:
     """Cut a quad out of an image at the recogniser's height.
 
     Args:
@@ -201,20 +200,18 @@ def cut_line(image: NDArray[np.uint8], quad: Quad, height: int, width_scale: flo
         quad: Of the line.
         height: Rows of the crop.
         width_scale: Columns beside those that would keep the aspect.
+        trim: How much less high than the quad to cut, in heights of it.
 
     Returns:
         (height, w, 3) uint8; w is not yet a static width, and at most `MAX_CONTENT_PX`.
     """
-    return cut_crop(image, quad, height, line_width(quad, height, width_scale))
+    return cut_crop(image, trimmed(quad, trim), height, line_width(quad, height, width_scale, trim))
 
 
-def line_width(quad: Quad, height: int, width_scale: float = 1.0) -> int:
+def line_width(quad: Quad, height: int, width_scale: float = 1.0, trim: float = 0.0) -> int:
     """Columns that `cut_line` gives a quad."""
-    return _columns(*quad_size(quad), height, width_scale)
-
-
-def _columns(quad_width: float, quad_height: float, height: int, width_scale: float) -> int:
-    width = math.ceil(width_scale * height * quad_width / max(quad_height, 1.0))
+    quad_width, quad_height = quad_size(quad)
+    width = math.ceil(width_scale * height * quad_width / max(quad_height * (1 - trim), 1.0))
     return min(max(width, MIN_CONTENT_PX), MAX_CONTENT_PX)
 
 
