@@ -82,6 +82,7 @@ class Ingredients:
     training_runs: tuple[str, ...] = ()
     detector_recipe: str = "detector"
     """Of `optimize.quantize.RECIPES`; an IR's."""
+    recognizer_recipe: str = "recognizer"
 
     def with_int8(self) -> "Ingredients":
         """The same with an INT8 file beside the detector's and the recogniser's FP ones.
@@ -160,7 +161,7 @@ def _fill(ingredients: Ingredients, folder: Path, quantisation: Quantisation | N
         gates: tuple[Gate, ...] = ()
         if rendered and quantisation and spec.files.int8:
             sets = _gate_sets(spec, ingredients.charset, rendered, quantisation)
-            recipe = ingredients.detector_recipe if network == "detector" else network
+            recipe = ingredients.detector_recipe if network == "detector" else ingredients.recognizer_recipe
             gates = _quantised(form, folded, recipe, spec, folder, rendered, sets)
         files = spec.files if gates else Files(fp=spec.files.fp)
         specs[network] = spec.model_copy(update={"files": files, "gates": gates})

@@ -36,6 +36,8 @@ class Family:
     detector_normalization: Normalization
     squeeze: float = 1.0
     """`width_scale` of lines of pages with many lines; few lines, labels and signs, are shown as the network was."""
+    recognizer_recipe: str = "recognizer"
+    """Of `optimize.quantize.RECIPES`."""
 
 
 FAMILIES = {
@@ -44,7 +46,14 @@ FAMILIES = {
     "v4": Family("*PP-OCRv4_det*.onnx", "*PP-OCRv4_rec*.onnx", "*ppocr_mobile_v2.0_cls*.onnx", CENTRED),
     # Word F1 at 1, .9 and .8 of the width (INT8, 16 receipts, 24 forms, 13 pages): .882 .892 .891, .860 .858 .860, .960
     # .957 .954, in 1, .92 and .87 of the time; single words lose: .623 .614 .567 on 24 street scenes.
-    "v6": Family("*PP-OCRv6_det*.onnx", "*PP-OCRv6_rec*.onnx", "*ppocr_mobile_v2.0_cls*.onnx", CENTRED, squeeze=0.85),
+    "v6": Family(
+        "*PP-OCRv6_det*.onnx",
+        "*PP-OCRv6_rec*.onnx",
+        "*ppocr_mobile_v2.0_cls*.onnx",
+        CENTRED,
+        squeeze=0.85,
+        recognizer_recipe="recognizer_with_float_start",
+    ),
 }
 HEIGHT = 48
 """Rows of a line."""
@@ -135,6 +144,7 @@ def imported_ingredients(files: OnnxFiles, name: str, charset: Sequence[str] | N
             thresholds=DetectorThresholds(bin=0.3, box=0.5, unclip=1.6, dilate=True),
         ),
         recognizer=recognizer,
+        recognizer_recipe=family.recognizer_recipe,
         recognizer_spec=RecognizerSpec(
             files=Files(fp="recognizer.fp.xml"),
             normalization=CENTRED,
