@@ -102,8 +102,18 @@ def trimmed(quad: Quad, trim: float) -> Quad:
     """
     if not trim:
         return quad
-    down = (quad[[3, 2]] - quad[[0, 1]]) * np.float32(trim / 2)
-    return np.stack([quad[0] + down[0], quad[1] + down[1], quad[2] - down[1], quad[3] - down[0]])
+    # Plain numbers: NumPy takes five times as long over four corners.
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = quad.tolist()
+    left_x, left_y, right_x, right_y = (
+        (end - start) * trim / 2 for start, end in ((ax, dx), (ay, dy), (bx, cx), (by, cy))
+    )
+    corners = (
+        (ax + left_x, ay + left_y),
+        (bx + right_x, by + right_y),
+        (cx - right_x, cy - right_y),
+        (dx - left_x, dy - left_y),
+    )
+    return np.array(corners, dtype=np.float32)
 
 
 def is_vertical(quads: NDArray[np.float32]) -> NDArray[np.bool_]:

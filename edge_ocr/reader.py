@@ -317,7 +317,7 @@ class Reader:
         again: LineReader | None = None,
         judge: OrientationJudge | None = None,
     ) -> "list[_Looked]":
-        """The reading of every quad. A line is cut by who reads it: no stream waits for the last crop.
+        """The reading of every quad. Lines are cut here while others are read: no stream waits between two requests.
 
         With `again` lines in doubt are looked at once more, and the surer reading counts; with `judge` those still in
         doubt are judged. It happens behind the requests that still wait, so that no stream waits for the last of them.
@@ -325,11 +325,9 @@ class Reader:
         look = self._second_look
         closer: dict[int, Future[_Looked]] = {}
 
-        def cut_and_read(lines: LineReader, request: Request) -> list[_Looked]:
-            start = time.perf_counter()
-            strips = [[lines.cut(pixels, quads[i]) for i in strip] for strip in request]
-            crop_ms = (time.perf_counter() - start) * 1e3 / sum(map(len, strips))
-            read = lines.read_strips(strips, allowed[request[0][0]])
+        def read(lines: LineReader, request: Request, cut: _Cut) -> list[_Looked]:
+            read = lines.read_strips(cut.strips, allowed[request[0][0]])
+            crop_ms = cut.crop_ms / len(read)
             return [_Looked(timed.reading, infer_ms=timed.infer_ms, crop_ms=crop_ms) for timed in read]
 
         def wants_again(reading: Reading) -> bool:
@@ -341,26 +339,27 @@ class Reader:
 
         def look_closer(i: int, looked: _Looked) -> _Looked:
             if again and wants_again(looked.reading):
-                looked = looked.and_then(*cut_and_read(again, [[i]]))
+                looked = looked.and_then(*read(again, [[i]], _Cut.of(pixels, quads, again, [[i]])))
             if judge and wants_judge(i, looked.reading):
                 start = time.perf_counter()
                 verdict = judge.judge(pixels, quads[i])
                 looked = looked.judged(verdict, (time.perf_counter() - start) * 1e3)
             return looked
 
-        def first_look(request: Request) -> list[_Looked]:
-            read = cut_and_read(lines, request)
-            for i, looked in zip(chain.from_iterable(request), read, strict=True):
+        def first_look(request: Request, cut: _Cut) -> list[_Looked]:
+            first = read(lines, request, cut)
+            for i, looked in zip(chain.from_iterable(request), first, strict=True):
                 if wants_again(looked.reading) or wants_judge(i, looked.reading):
                     closer[i] = hands.workers.submit(look_closer, i, looked)
-            return read
+            return first
 
         start = time.perf_counter()
         widths = [lines.content_width(quad) for quad in quads]
         requests = plan_requests(widths, allowed, strip=lines.strip, batch=lines.batch, streams=hands.n)
-        results = hands.workers.map(first_look, requests) if len(requests) > 1 else map(first_look, requests)
+        workers = hands.workers if len(requests) > 1 else Inline()
+        futures = [workers.submit(first_look, request, _Cut.of(pixels, quads, lines, request)) for request in requests]
         order = chain.from_iterable(chain.from_iterable(requests))
-        done = dict(zip(order, chain.from_iterable(results), strict=True))
+        done = dict(zip(order, chain.from_iterable(future.result() for future in futures), strict=True))
         done |= {i: future.result() for i, future in closer.items()}
         wall_ms = (time.perf_counter() - start) * 1e3
         side_by_side = max(1, min(hands.n, len(requests) + len(closer)))
@@ -402,6 +401,19 @@ class _Hands(NamedTuple):
     workers: Executor
     n: int
     """Lines that are read side by side."""
+
+
+class _Cut(NamedTuple):
+    """What a request shows, and the milliseconds that cutting took."""
+
+    strips: list[list[NDArray[np.uint8]]]
+    crop_ms: float
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8], quads: Sequence[Quad], lines: LineReader, request: Request) -> "_Cut":
+        start = time.perf_counter()
+        strips = [[lines.cut(pixels, quads[i]) for i in strip] for strip in request]
+        return cls(strips, (time.perf_counter() - start) * 1e3)
 
 
 @dataclass(frozen=True, slots=True)
