@@ -1,6 +1,8 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from edge_ocr.reader import Reader
 from optimize import build, gate
 from optimize.build import Quantisation, build_pack
 from optimize.evaluate import Crop
+from optimize.formats import IR
+from optimize.quantize import Tensor
 from optimize.rendered import rendered_lines
 from tests.edge_ocr.fakes import tiny_profile
 from tests.optimize.toys import SKEWED, noise, toy_ingredients
@@ -137,6 +141,26 @@ def test_int8_that_passes_lies_beside_fp_with_its_figures(
         assert pack.choose(name, "best")[1] == "int8"
     image = np.full((40, 60, 3), 200, dtype=np.uint8)
     assert Reader(out, tiny_profile()).read(image).width == 60
+
+
+def test_each_network_is_quantised_by_its_own_recipe(
+    tmp_path: Path, few_pictures: None, set_margins: Callable[[float], None], font_folder: Path
+) -> None:
+    used = []
+
+    def quantize(model: Any, recipe: str, calibration: Sequence[Tensor]) -> Any:
+        used.append(recipe)
+        return IR.quantize(model, recipe, calibration)
+
+    set_margins(1.0)
+    ingredients = replace(
+        toy_ingredients().with_int8(),
+        form=replace(IR, quantize=quantize),
+        detector_recipe="detector_with_float_sums",
+        recognizer_recipe="recognizer_with_float_start",
+    )
+    build_pack(ingredients, tmp_path / "toy", Quantisation(fonts=font_folder))
+    assert used == ["detector_with_float_sums", "recognizer_with_float_start"]
 
 
 def test_int8_that_does_not_pass_leaves_nothing_behind(

@@ -157,3 +157,12 @@ def test_long_lines_of_v6_are_squeezed_and_a_few_lines_are_not(published: Path, 
     assert (v6.second_look.height, v6.second_look.width_scale) == (v6.height, 1.0)
     # Nothing is read twice.
     assert v6.second_look.below == 0
+
+
+@pytest.mark.parametrize(("family", "recipe"), [("v3", "recognizer"), ("v6", "recognizer_with_float_start")])
+def test_a_familys_recogniser_has_a_recipe_that_its_int8_passes_with(
+    published: Path, tmp_path: Path, family: str, recipe: str
+) -> None:
+    for file in (published / "models").iterdir():
+        file.rename(file.with_name(file.name.replace("PP-OCRv3", f"PP-OCR{family}")))
+    assert imported_ingredients(find_onnx(published, family, tmp_path), "toy", None).recognizer_recipe == recipe

@@ -42,19 +42,22 @@ def weights_in_integers(model: ov.Model, kind: str) -> list[bool]:
 
 
 @pytest.mark.parametrize(
-    ("float_ends", "in_integers"),
+    ("recipe", "in_integers"),
     [
-        pytest.param(True, [False, True, True, False, False], id="first and last two kept"),
-        pytest.param(False, [True, True, True, True, True], id="not kept"),
+        pytest.param(
+            Recipe("MIXED", "MINMAX", float_ends=True), [False, True, True, False, False], id="first and last two kept"
+        ),
+        pytest.param(Recipe("MIXED", "MINMAX", float_first=2), [False, False, True, True, True], id="first two kept"),
+        pytest.param(Recipe("MIXED", "MINMAX"), [True, True, True, True, True], id="none kept"),
     ],
 )
-def test_the_ends_are_kept_in_float_where_the_recipe_says_so(float_ends: bool, in_integers: list[bool]) -> None:
+def test_convolutions_are_kept_in_float_where_the_recipe_says_so(recipe: Recipe, in_integers: list[bool]) -> None:
     layers = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()]
     for _ in range(3):
         layers += [nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()]
     detector = nn.Sequential(*layers, nn.Conv2d(4, 1, 1), nn.Sigmoid())
     folded = fold_detector(from_torch(detector, "detector"), SKEWED)
-    quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_ends=float_ends), [noise(1, 32, 64, 3)])
+    quantised = quantize(folded, recipe, [noise(1, 32, 64, 3)])
     assert weights_in_integers(quantised, "Convolution") == in_integers
 
 
