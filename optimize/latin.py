@@ -100,7 +100,7 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path 
 
     return Ingredients(
         name="latin",
-        version="6.5",
+        version="6.6",
         description="PP-OCRv3 detector, recogniser trained from PP-OCRv6 small, for European languages in Latin script",
         licence="Apache-2.0",
         origin=(
@@ -133,7 +133,7 @@ def latin_ingredients(published: Path, *, form: NetworkFormat = IR, fonts: Path 
             files=Files(fp=f"orientation.fp{form.suffix}"), normalization=CENTRED, height=48, width=192
         ),
         training_runs=(run,),
-        detector_recipe="detector_with_float_sums",
+        detector_recipe="detector_with_float_joins",
     ).with_int8()
 
 

@@ -156,11 +156,11 @@ def test_each_network_is_quantised_by_its_own_recipe(
     ingredients = replace(
         toy_ingredients().with_int8(),
         form=replace(IR, quantize=quantize),
-        detector_recipe="detector_with_float_sums",
+        detector_recipe="detector_with_float_joins",
         recognizer_recipe="recognizer_with_float_start",
     )
     build_pack(ingredients, tmp_path / "toy", Quantisation(fonts=font_folder))
-    assert used == ["detector_with_float_sums", "recognizer_with_float_start"]
+    assert used == ["detector_with_float_joins", "recognizer_with_float_start"]
 
 
 def test_int8_that_does_not_pass_leaves_nothing_behind(

@@ -74,24 +74,28 @@ def test_a_convolution_of_two_maps_becomes_one_of_each_where_the_recipe_says_so(
     assert np.abs(float_map - split_map).mean() < 2
 
 
-@pytest.mark.parametrize("float_sums", [True, False])
-def test_sums_with_an_enlarged_map_are_kept_in_float_where_the_recipe_says_so(*, float_sums: bool) -> None:
+@pytest.mark.parametrize("float_joins", [True, False])
+def test_joins_of_two_maps_are_kept_in_float_where_the_recipe_says_so(*, float_joins: bool) -> None:
     class Pyramid(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.fine, self.coarse, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 1, 1)
 
         def forward(self, image_NCHW: torch.Tensor) -> torch.Tensor:
-            enlarged = nn.functional.interpolate(self.coarse(image_NCHW), scale_factor=2.0, mode="nearest")
+            coarse = self.coarse(image_NCHW)
+            gated = coarse * torch.sigmoid(coarse.mean((2, 3), keepdim=True)) * 0.5
+            enlarged = nn.functional.interpolate(gated, scale_factor=2.0, mode="nearest")
             return torch.sigmoid(self.last(self.fine(image_NCHW) + enlarged))
 
-    folded = fold_detector(from_torch(Pyramid().eval(), "detector"), SKEWED)
-    kept = _kept_in_float(folded, Recipe("MIXED", "MINMAX", float_sums=float_sums))
-    [enlarging] = [node for node in folded.get_ordered_ops() if node.get_type_name() == "Interpolate"]
-    [reader] = enlarging.output(0).get_target_inputs()
-    assert kept == ([reader.get_node().get_friendly_name()] if float_sums else [])
-    quantised = quantize(folded, Recipe("MIXED", "MINMAX", float_sums=float_sums), [noise(1, 32, 64, 3)])
+    folded, image = fold_detector(from_torch(Pyramid().eval(), "detector"), SKEWED), noise(1, 32, 64, 3)
+    recipe = Recipe("MIXED", "MINMAX", float_joins=float_joins)
+    kept = _kept_in_float(folded, recipe)
+    kinds = [node.get_type_name() for node in folded.get_ordered_ops() if node.get_friendly_name() in kept]
+    # Not the products with constants, nor the convolutions' biases.
+    assert kinds == (["Multiply", "Add"] if float_joins else [])
+    quantised = quantize(folded, recipe, [image])
     assert weights_in_integers(quantised, "Convolution") == [True] * 3
+    assert np.abs(compiled_map(folded, image) - compiled_map(quantised, image)).mean() < 2
 
 
 def compiled_map(model: ov.Model, image: Tensor) -> NDArray[np.int64]:
@@ -112,7 +116,7 @@ def test_lstms_are_kept_in_float() -> None:
 
 def test_a_quantised_network_takes_and_gives_what_the_folded_one_does(tmp_path: Path) -> None:
     folded = fold_detector(from_torch(ToyDetector(), "detector"), SKEWED)
-    quantised = quantize(folded, RECIPES["detector_with_float_sums"], [noise(1, 64, 64, 3)])
+    quantised = quantize(folded, RECIPES["detector_with_float_joins"], [noise(1, 64, 64, 3)])
     outputs = []
     for model in (folded, quantised):
         compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
