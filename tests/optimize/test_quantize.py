@@ -79,10 +79,12 @@ def test_joins_of_two_maps_are_kept_in_float_where_the_recipe_says_so(*, float_j
     class Pyramid(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.fine, self.coarse, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 1, 1)
+            self.fine, self.coarse, self.around = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 4, 1)
+            self.last = nn.Conv2d(4, 1, 1)
 
         def forward(self, image_NCHW: torch.Tensor) -> torch.Tensor:
             coarse = self.coarse(image_NCHW)
+            coarse = coarse + self.around(coarse)
             gated = coarse * torch.sigmoid(coarse.mean((2, 3), keepdim=True)) * 0.5
             enlarged = nn.functional.interpolate(gated, scale_factor=2.0, mode="nearest")
             return torch.sigmoid(self.last(self.fine(image_NCHW) + enlarged))
@@ -91,10 +93,10 @@ def test_joins_of_two_maps_are_kept_in_float_where_the_recipe_says_so(*, float_j
     recipe = Recipe("MIXED", "MINMAX", float_joins=float_joins)
     kept = _kept_in_float(folded, recipe)
     kinds = [node.get_type_name() for node in folded.get_ordered_ops() if node.get_friendly_name() in kept]
-    # Not the products with constants, nor the convolutions' biases.
+    # Not the shortcut, products with constants, nor the convolutions' biases.
     assert kinds == (["Multiply", "Add"] if float_joins else [])
     quantised = quantize(folded, recipe, [image])
-    assert weights_in_integers(quantised, "Convolution") == [True] * 3
+    assert weights_in_integers(quantised, "Convolution") == [True] * 4
     assert np.abs(compiled_map(folded, image) - compiled_map(quantised, image)).mean() < 2
 
 
