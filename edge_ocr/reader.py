@@ -326,9 +326,9 @@ class Reader:
         closer: dict[int, Future[_Looked]] = {}
 
         def read(lines: LineReader, request: Request, cut: _Cut) -> list[_Looked]:
-            read = lines.read_strips(cut.strips, allowed[request[0][0]])
-            crop_ms = cut.crop_ms / len(read)
-            return [_Looked(timed.reading, infer_ms=timed.infer_ms, crop_ms=crop_ms) for timed in read]
+            said = lines.read_strips(cut.strips, allowed[request[0][0]])
+            crop_ms = cut.crop_ms / len(said)
+            return [_Looked(timed.reading, infer_ms=timed.infer_ms, crop_ms=crop_ms) for timed in said]
 
         def wants_again(reading: Reading) -> bool:
             return again is not None and look is not None and look.at_least <= reading.score < look.below

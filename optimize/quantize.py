@@ -53,7 +53,7 @@ RECIPES = {
     # labelled sets -.0016 .0028 .0046 below float, pump_displays .0180 .0122 .0000 and mrz .1028 .0647 .0647; gates but
     # no sums in float .217, pump_displays .0151, mrz .0842. More calibration pages bring nothing. It is for the pack
     # `latin`: the pyramid's sums in float cost PP-OCRv6's detector .0075 on rendered pages.
-    # Compiled for free sizes OpenVINO 2026.4.1 computes such a network wrong from the second size on; ours are static.
+    # It is for static sizes, as ours are: compiled for free ones, OpenVINO 2026.4.1 computes it wrong (2.56 for .187).
     "detector_with_float_joins": Recipe("MIXED", "HISTOGRAM", float_ends=True, float_joins=True),
     # Word accuracy of PP-OCRv3 comes back to FP with these ranges, and only with these also on CPUs without VNNI. In
     # the stem of PP-OCRv6 two maps of unlike make are put together: with one scale for both icdar15_words lost 2.5
