@@ -356,7 +356,7 @@ class Reader:
         start = time.perf_counter()
         widths = [lines.content_width(quad) for quad in quads]
         requests = plan_requests(widths, allowed, strip=lines.strip, batch=lines.batch, streams=hands.n)
-        workers = hands.workers if len(requests) > 1 else Inline()
+        workers = hands.workers if len(requests) > 1 else self._own_hands.workers
         futures = [workers.submit(first_look, request, _Cut.of(pixels, quads, lines, request)) for request in requests]
         order = chain.from_iterable(chain.from_iterable(requests))
         done = dict(zip(order, chain.from_iterable(future.result() for future in futures), strict=True))

@@ -83,6 +83,7 @@ class Ingredients:
     detector_recipe: str = "detector"
     """Of `optimize.quantize.RECIPES`; an IR's."""
     recognizer_recipe: str = "recognizer"
+    """As `detector_recipe`."""
 
     def with_int8(self) -> "Ingredients":
         """The same with an INT8 file beside the detector's and the recogniser's FP ones.
