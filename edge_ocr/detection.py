@@ -14,8 +14,8 @@ from edge_ocr.engines import CompiledNetwork
 from edge_ocr.geometry import (
     Quad,
     clip_quad,
+    from_top_left,
     is_vertical,
-    order_corners,
     quad_sizes,
     reading_order,
     rect_corners,
@@ -137,9 +137,7 @@ class LineFinder:
             maps.append(self._network.infer(tensor)[0][0])
             infer_ms += (time.perf_counter() - start) * 1e3
         quads = map_to_quads(merge_tiles(plan, maps), self._thresholds, width, height)
-        if not quads:
-            return FoundQuads([], infer_ms)
-        runs_down = is_vertical(np.stack(quads))
+        runs_down = is_vertical(quads)
         return FoundQuads([turn_quad(quads[i]) if runs_down[i] else quads[i] for i in reading_order(quads)], infer_ms)
 
 
@@ -167,7 +165,8 @@ def tile_tensors(image: NDArray[np.uint8], plan: TilePlan) -> list[NDArray[np.ui
         return [letterbox(image, tile) for tile in plan.tiles]
     (height, width), (rows, columns) = plan.scaled, plan.tiles[0].size
     # Scaled right into the place where a single tile is seen: no copy.
-    canvas = np.zeros((1, max(rows, height), max(columns, width), 3), dtype=np.uint8)
+    canvas = np.empty((1, max(rows, height), max(columns, width), 3), dtype=np.uint8)
+    canvas[0, height:], canvas[0, :height, width:] = 0, 0
     interpolation = cv2.INTER_AREA if height * 2 < image.shape[0] else cv2.INTER_LINEAR
     cv2.resize(image, (width, height), dst=canvas[0, :height, :width], interpolation=interpolation)
     if len(plan.tiles) == 1:
@@ -212,7 +211,7 @@ def merge_tiles(plan: TilePlan, maps: Sequence[NDArray[np.uint8]]) -> NDArray[np
 
 def map_to_quads(
     prob_map: NDArray[np.uint8], thresholds: DetectorThresholds, image_width: int, image_height: int
-) -> list[Quad]:
+) -> NDArray[np.float32]:
     """Turn a probability map into quads in pixels of the image.
 
     Args:
@@ -222,11 +221,11 @@ def map_to_quads(
         image_height: Rows of it.
 
     Returns:
-        Quads in no particular order; none for a map without text.
+        (N, 4, 2) in no particular order; none for a map without text.
     """
-    binary = (prob_map > round(thresholds.bin * 255)).view(np.uint8)
+    _, binary = cv2.threshold(prob_map, round(thresholds.bin * 255), 1, cv2.THRESH_BINARY)
     if thresholds.dilate:
-        binary = np.asarray(cv2.dilate(binary, np.ones((2, 2), np.uint8)), dtype=np.uint8)
+        binary = cv2.dilate(binary, np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(binary, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     if len(contours) > thresholds.max_candidates:
         contours = sorted(contours, key=cv2.contourArea, reverse=True)[: thresholds.max_candidates]
@@ -238,9 +237,9 @@ def map_to_quads(
     width, height = rects[:, 2], rects[:, 3]
     grow = width * height * thresholds.unclip / (2 * (width + height))
     is_line = np.minimum(width, height) + 2 * grow >= thresholds.min_side_px + 2
-    quads = order_corners(rect_corners(rects[is_line], grow[is_line]))
+    quads = from_top_left(rect_corners(rects[is_line], grow[is_line]))
     in_image = clip_quad(quads * factors, image_width, image_height)
-    return list(in_image[quad_sizes(in_image).min(axis=1) > 1])
+    return np.asarray(in_image[quad_sizes(in_image).min(axis=1) > 1])
 
 
 def _plan_with(height: int, width: int, scale: float, size: Size) -> TilePlan:

@@ -14,6 +14,12 @@ VERTICAL_RATIO = 1.5
 """A quad at least this many times as high as wide holds a line that runs downwards (PP-OCR's rule)."""
 SAME_ROW = 0.5
 """Lines whose centres differ by less than this part of the smaller height stand in one row."""
+UPRIGHT = 0.15
+"""A quad whose sides rise by less than this part of its height, or by less than half a pixel, is cut as if it stood
+upright: a slice takes a quarter of the time of a warp. With 0, .1, .15 of sroie, funsd and docs .37 .43 .18, .14 .27
+.08, .07 .14 .02 of the lines are warped, and word F1 is .917 .840 .954, .918 .841 .955, .918 .840 .956."""
+UNIT_SQUARE = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float32)
+"""Its corners, clockwise as seen, y down."""
 MAX_WARPED_PX = 32_000
 """Longest side of what is warped; OpenCV 4 warps nothing longer than 32 767."""
 
@@ -26,8 +32,11 @@ def order_corners(points: NDArray[np.float32]) -> Quad:
     """
     centred = points - points.mean(axis=-2, keepdims=True, dtype=np.float64)
     by_angle = np.argsort(np.arctan2(centred[..., 1], centred[..., 0]), axis=-1, kind="stable")
-    clockwise = np.take_along_axis(points, by_angle[..., None], axis=-2)
-    # The two leftmost points are the left side; of those the upper is where the text begins.
+    return from_top_left(np.take_along_axis(points, by_angle[..., None], axis=-2))
+
+
+def from_top_left(clockwise: NDArray[np.float32]) -> Quad:
+    """The same corners, (4, 2) or (N, 4, 2), beginning with the top-left: the upper one of the two leftmost."""
     left = np.argsort(clockwise[..., 0], axis=-1, kind="stable")[..., :2]
     upper = np.take_along_axis(clockwise[..., 1], left, axis=-1).argmin(axis=-1)[..., None]
     start = np.take_along_axis(left, upper, axis=-1)
@@ -46,14 +55,13 @@ def rect_corners(rects_N5: NDArray[np.float32], grow: NDArray[np.float32] | floa
         grow: One for all, or (N,).
 
     Returns:
-        (N, 4, 2) float32, in turn.
+        (N, 4, 2) float32, clockwise.
     """
-    centres, sizes, angles = rects_N5[:, :2], rects_N5[:, 2:4], np.radians(rects_N5[:, 4])
-    half_w, half_h = (sizes / 2 + np.reshape(grow, (-1, 1))).T
-    across = np.stack([np.cos(angles) * half_w, np.sin(angles) * half_w], axis=1)
-    down = np.stack([-np.sin(angles) * half_h, np.cos(angles) * half_h], axis=1)
-    corners = [centres - across - down, centres + across - down, centres + across + down, centres - across + down]
-    return np.stack(corners, axis=1).astype(np.float32)
+    halves, angles = rects_N5[:, 2:4] / 2 + np.reshape(grow, (-1, 1)), np.radians(rects_N5[:, 4])
+    along, down = (np.cos(angles), np.sin(angles)), (-np.sin(angles), np.cos(angles))
+    axes_N22 = np.array([along, down]).transpose(2, 0, 1)
+    corners = rects_N5[:, None, :2] + (halves[:, None] * UNIT_SQUARE) @ axes_N22
+    return np.asarray(corners, dtype=np.float32)
 
 
 def clip_quad(quad: Quad, width: int, height: int) -> Quad:
@@ -75,7 +83,8 @@ def quad_size(quad: Quad) -> tuple[float, float]:
 
 def quad_sizes(quads: NDArray[np.float32]) -> NDArray[np.float32]:
     """`quad_size` of many at once: (..., 4, 2) to (..., 2)."""
-    sides = np.linalg.norm(quads - np.roll(quads, -1, axis=-2), axis=-1)
+    steps = quads[..., [1, 2, 3, 0], :] - quads
+    sides = np.hypot(steps[..., 0], steps[..., 1])
     return np.asarray(np.maximum(sides[..., :2], sides[..., 2:]))
 
 
@@ -152,14 +161,14 @@ def cut_crop(image: NDArray[np.uint8], quad: Quad, height: int, width: int) -> N
     return _uint8(warped)
 
 
-def reading_order(quads: Sequence[Quad]) -> list[int]:
+def reading_order(quads: Sequence[Quad] | NDArray[np.float32]) -> list[int]:
     """Indices of quads row by row from the top, each row from the left, seen along the lines' common direction.
 
     Two quads share a row when their centres differ by less than `SAME_ROW` of the smaller height.
     """
-    if not quads:
+    if not len(quads):
         return []
-    stacked = np.stack(quads)
+    stacked = np.asarray(quads)
     tall = quad_sizes(stacked)[:, 1]
     # Plain numbers: NumPy takes ten times as long over single ones.
     (xs, ys), heights = _levelled(stacked.mean(axis=1), stacked, tall).T.tolist(), tall.tolist()
@@ -195,17 +204,18 @@ def _levelled(
 
 
 def _upright_part(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8] | None:
-    """The pixels inside the image of an axis-aligned box, its text unturned, that need no warp; None for other quads.
+    """The pixels inside the image of a box that stands upright, or nearly so, its text unturned; None for other quads.
 
-    To within half a pixel. Plain numbers: NumPy takes ten times as long over four corners.
+    Plain numbers: NumPy takes ten times as long over four corners.
     """
     (left, top), (right, top_too), (right_too, bottom), (left_too, bottom_too) = quad.tolist()
-    if abs(top - top_too) >= 0.5 or abs(bottom_too - bottom) >= 0.5:
+    if right <= left or bottom_too <= top:
         return None
-    if abs(left - left_too) >= 0.5 or abs(right - right_too) >= 0.5 or right <= left or bottom_too <= top:
+    slant = max(abs(top - top_too), abs(bottom_too - bottom), abs(left - left_too), abs(right - right_too))
+    if slant >= max(UPRIGHT * (bottom_too - top), 0.5):
         return None
-    left, right = round(min(left, left_too)), round(max(right, right_too))
-    top, bottom = round(min(top, top_too)), round(max(bottom, bottom_too))
+    left, right = round((left + left_too) / 2), round((right + right_too) / 2)
+    top, bottom = round((top + top_too) / 2), round((bottom + bottom_too) / 2)
     if left < 0 or top < 0 or right > image.shape[1] or bottom > image.shape[0]:
         return None
     part = image[top : max(bottom, top + 1), left : max(right, left + 1)]

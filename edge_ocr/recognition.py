@@ -158,10 +158,8 @@ class LineReader:
         classes, scores = self._infer(shown, None if allowed is None else self._class_bias(allowed))
         infer_ms = (time.perf_counter() - start) * 1e3 / len(crops)
         px_per_step = self.strip / classes.shape[1]
-        readings = []
-        for n, left, right in places:
-            steps = slice(round(left / px_per_step), round(right / px_per_step))
-            readings += decode_best_path(classes[n : n + 1, steps], scores[n : n + 1, steps], self._charset)
+        spans = [(n, round(left / px_per_step), round(right / px_per_step)) for n, left, right in places]
+        readings = decode_best_path(classes, scores, self._charset, spans)
         return [TimedReading(reading.stripped(), infer_ms) for reading in readings]
 
     def warm_up(self) -> None:

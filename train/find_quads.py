@@ -42,7 +42,7 @@ def find_quads(
     (tensor,) = tile_tensors(image, plan)
     (prob_maps,) = TorchDetector(detector).infer(tensor)
     prob_map = prob_maps[0, : plan.scaled[0], : plan.scaled[1]]
-    return map_to_quads(np.ascontiguousarray(prob_map), thresholds, width, height)
+    return list(map_to_quads(np.ascontiguousarray(prob_map), thresholds, width, height))
 
 
 def score_detector(

@@ -153,11 +153,23 @@ def test_a_quad_of_whole_pixels_is_cut_as_it_is() -> None:
     ],
 )
 @pytest.mark.parametrize("size", [pytest.param((16, 40), id="same size"), pytest.param((48, 120), id="enlarged")])
-def test_slice_and_warp_of_an_upright_quad_agree_to_a_pixel(quad: Quad, size: tuple[int, int]) -> None:
+def test_slice_and_warp_of_an_upright_quad_agree_to_a_pixel(
+    quad: Quad, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = gradient(80, 100)
-    askew = quad + np.array([[0, 0.6], [0, 0], [0, 0], [0, 0]], dtype=np.float32)  # too slanted for a slice
-    sliced, warped = cut_crop(image, quad, *size), cut_crop(image, askew, *size)
-    assert np.abs(sliced.astype(int) - warped).max() <= 2  # a gradient of 1 a pixel: 1 for rounding, 1 for the slant
+    sliced = cut_crop(image, quad, *size)
+    monkeypatch.setattr("edge_ocr.geometry._upright_part", lambda image, quad: None)
+    warped = cut_crop(image, quad, *size)
+    assert np.abs(sliced.astype(int) - warped).max() <= 1  # a gradient of 1 a pixel
+
+
+def test_a_line_that_hardly_rises_is_cut_upright_and_one_that_rises_is_followed() -> None:
+    image, rise = gradient(80, 100), np.array([[0, 0], [0, 1], [0, 1], [0, 0]], dtype=np.float32)
+    quad = quad_at(20, 30, 60, 20)
+    hardly, clearly = (cut_crop(image, quad - px * rise, 20, 60)[..., 1].astype(int) for px in (2.0, 8.0))
+    np.testing.assert_array_equal(hardly, cut_crop(image, quad - 1, 20, 60)[..., 1])
+    assert set(hardly[10]) == {39}
+    assert clearly[10, 0] - clearly[10, -1] == pytest.approx(8, abs=1)
 
 
 def test_a_line_on_its_head_is_turned_upright() -> None:
