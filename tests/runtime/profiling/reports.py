@@ -25,7 +25,7 @@ def disturbance(**changes: Any) -> Disturbance:
 
 
 def gate() -> GateFacts:
-    figures: dict[str, Any] = {"fp": 0.9, "int8": 0.898, "margin": 0.003, "passed": True}
+    figures: dict[str, Any] = {"fp": 0.9004, "int8": 0.8987, "margin": 0.003, "passed": True}
     return GateFacts(network="detector", measure="detection Hmean", dataset="rendered", **figures)
 
 

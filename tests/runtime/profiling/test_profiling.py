@@ -317,15 +317,15 @@ def test_the_report_as_json_has_null_for_what_cannot_be_said() -> None:
     run = plain["runs"][0]
     assert run["reader"]["stages"]["total"] == {
         "count": 10,
-        "mean": 10.123,
-        "p50": 10.123,
+        "mean": 10.1235,
+        "p50": 10.1235,
         "p90": None,
         "p95": None,
         "p99": None,
-        "max": 10.123,
+        "max": 10.1235,
     }
     assert run["budget"] == {"budget_ms": 100.0, "p95_ms": None, "passed": None}
-    assert run["reader"]["series_ms"][1] == [0.1, 10.123]
+    assert run["reader"]["series_ms"][1] == [0.1, 10.1235]
     assert run["stream"]["dropped"] == {"overwritten": 2}
 
 
