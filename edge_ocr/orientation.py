@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.clock import Call
 from edge_ocr.engines import CompiledNetwork
 from edge_ocr.geometry import Quad
 from edge_ocr.recognition import PAD, cut_line
@@ -19,8 +20,8 @@ class Verdict(NamedTuple):
     """On one line."""
 
     upside_down: bool
-    infer_ms: float
-    """Milliseconds inside the network."""
+    call: Call
+    """Into the network."""
 
 
 class OrientationJudge:
@@ -45,8 +46,7 @@ class OrientationJudge:
         fitted = fit_crop(crop, self._height, self._width)
         start = time.perf_counter()
         (probs,) = self.network.infer(fitted)
-        infer_ms = (time.perf_counter() - start) * 1e3
-        return Verdict(bool(probs[0, UPSIDE_DOWN] > self._threshold), infer_ms)
+        return Verdict(bool(probs[0, UPSIDE_DOWN] > self._threshold), (start, time.perf_counter()))
 
 
 def fit_crop(crop: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

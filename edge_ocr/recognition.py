@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.charset import Charset
+from edge_ocr.clock import Call
 from edge_ocr.ctc import decode_best_path
 from edge_ocr.engines import Arrays, CompiledNetwork
 from edge_ocr.errors import ModelError
@@ -39,10 +40,10 @@ Allowed = frozenset[str] | None
 
 @dataclass(frozen=True, slots=True)
 class TimedReading:
-    """A reading and the milliseconds that were spent inside the network for it."""
+    """A reading and the calls into the network for it, which other lines of its request may share."""
 
     reading: Reading
-    infer_ms: float
+    calls: tuple[Call, ...] = ()
 
 
 class LineReader:
@@ -114,18 +115,18 @@ class LineReader:
         if crop.shape[1] <= self._widths[-1]:
             return self._read_part(crop, class_bias)
         parts = [self._read_part(part, class_bias) for part in split_wide(crop, self._widths[-1])]
-        infer_ms = sum(part.infer_ms for part in parts)
+        calls = tuple(call for part in parts for call in part.calls)
         legible = [part.reading for part in parts if part.reading.text]
         n_characters = sum(len(reading.text) for reading in legible)
         if not n_characters:
-            return TimedReading(Reading("", 0.0), infer_ms)
+            return TimedReading(Reading("", 0.0), calls)
         score = sum(reading.score * len(reading.text) for reading in legible) / n_characters
         gap = " " if allowed is None or " " in allowed else ""
         text, char_scores = legible[0].text, legible[0].char_scores
         for reading in legible[1:]:
             # The space is ours, so it is as sure as the cut.
             text, char_scores = text + gap + reading.text, (*char_scores, *[1.0] * len(gap), *reading.char_scores)
-        return TimedReading(Reading(text, score, char_scores), infer_ms)
+        return TimedReading(Reading(text, score, char_scores), calls)
 
     def content_width(self, quad: Quad) -> int:
         """Columns of what `cut` gives for a quad; more where it leaves the image."""
@@ -141,7 +142,7 @@ class LineReader:
             allowed: As for `read`.
 
         Returns:
-            A reading of each crop, strip by strip; the milliseconds are shared out evenly.
+            A reading of each crop, strip by strip.
         """
         crops = [crop for strip in strips for crop in strip]
         if len(crops) == 1:
@@ -156,11 +157,11 @@ class LineReader:
                 places.append((n, x, x := x + columns_in_strip(crop.shape[1])))
         start = time.perf_counter()
         classes, scores = self._infer(shown, None if allowed is None else self._class_bias(allowed))
-        infer_ms = (time.perf_counter() - start) * 1e3 / len(crops)
+        call = (start, time.perf_counter())
         px_per_step = self.strip / classes.shape[1]
         spans = [(n, round(left / px_per_step), round(right / px_per_step)) for n, left, right in places]
         readings = decode_best_path(classes, scores, self._charset, spans)
-        return [TimedReading(reading.stripped(), infer_ms) for reading in readings]
+        return [TimedReading(reading.stripped(), (call,)) for reading in readings]
 
     def warm_up(self) -> None:
         """Compile the shapes that lines usually have, so that no later one waits for it."""
@@ -183,9 +184,9 @@ class LineReader:
         padded = pad_crop(crop, self._widths)
         start = time.perf_counter()
         classes, scores = self._infer(padded, class_bias)
-        infer_ms = (time.perf_counter() - start) * 1e3
+        call = (start, time.perf_counter())
         [reading] = decode_best_path(classes, scores, self._charset)
-        return TimedReading(reading.stripped(), infer_ms)
+        return TimedReading(reading.stripped(), (call,))
 
 
 def cut_line(

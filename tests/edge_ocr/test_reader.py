@@ -4,6 +4,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
+from edge_ocr.clock import Call
 from edge_ocr.errors import ConfigError, ImageError, ModelError
 from edge_ocr.geometry import Quad, quad_size
 from edge_ocr.orientation import Verdict
@@ -151,7 +153,7 @@ def test_a_doubtful_line_gets_a_second_look(
         def stub(strips: Sequence[Sequence[Image]], allowed: Allowed = None) -> list[TimedReading]:
             crops = [crop for strip in strips for crop in strip]
             heights.extend(crop.shape[0] for crop in crops)
-            return [TimedReading(Reading(text, score), 0.0) for _ in crops]
+            return [TimedReading(Reading(text, score)) for _ in crops]
 
         return stub
 
@@ -179,7 +181,7 @@ def test_few_lines_are_read_in_large_crops(
     def stub(strips: Sequence[Sequence[Image]], allowed: Allowed = None) -> list[TimedReading]:
         crops = [crop for strip in strips for crop in strip]
         seen.extend(crop.shape[0] for crop in crops)
-        return [TimedReading(Reading("text", 0.95), 0.0) for _ in crops]
+        return [TimedReading(Reading("text", 0.95)) for _ in crops]
 
     assert reader._lines_again is not None
     for lines in (reader._lines, reader._lines_again):
@@ -198,19 +200,23 @@ def test_a_doubtful_line_is_judged_after_its_second_look(
     assert reader._lines_again is not None
     scores = {40: (0.85, 0.95), 80: (0.85, 0.87), 120: (0.95, 0.0)}  # by the line's left: first look, second one
     judged: list[float] = []
+    seconds = count()
+
+    def call() -> Call:
+        return (second := next(seconds), second + 1e-3)
 
     def cut(image: Image, quad: Quad) -> Image:
         return np.full((1, 1, 3), quad[0, 0], np.uint8)
 
     def read(look: int) -> Callable[..., list[TimedReading]]:
         def stub(strips: Sequence[Sequence[Image]], allowed: Allowed = None) -> list[TimedReading]:
-            return [TimedReading(Reading("text", scores[int(crop[0, 0, 0])][look]), 1.0) for [crop] in strips]
+            return [TimedReading(Reading("text", scores[int(crop[0, 0, 0])][look]), (call(),)) for [crop] in strips]
 
         return stub
 
     def judge(image: Image, quad: Quad) -> Verdict:
         judged.append(float(quad[0, 0]))
-        return Verdict(False, 1.0)
+        return Verdict(False, call())
 
     assert reader._judge is not None
     for look, lines in enumerate((reader._lines, reader._lines_again)):
@@ -222,7 +228,7 @@ def test_a_doubtful_line_is_judged_after_its_second_look(
     recognition = reader.recognize(notice, quads)
     assert [line.score for line in recognition.lines] == [0.95, 0.87, 0.95] * 3
     assert judged == [80.0] * 3
-    # All that networks did: nine first looks, six second ones and three verdicts, on as many streams as there are.
+    # All that networks did: nine first looks, six second ones and three verdicts of 1 ms, no two at a time.
     assert recognition.timings_ms["infer"] == pytest.approx(18 / reader._streams)
 
 
