@@ -2,8 +2,9 @@
 
     python -m benchmarks.outside_inference DATA/sroie
 
-`infer` of lines read side by side is their sum over the streams, so a stream that waits at the end of a page counts as
-outside; so does what is done between the networks, and the hand-over between threads.
+`infer` of lines read side by side is how long the streams had work, a mean over them (`edge_ocr.clock.busy_ms`): a
+stream that waits at the end of a page counts as outside; so does what is done between the networks while no request
+waits, and the hand-over between threads.
 """
 
 import sys

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 STAGES = ("detect", "crop", "orient", "recognize", "infer", "total")
-"""Keys of `Page.timings_ms`. `infer` is the part of the others spent inside the networks."""
+"""Keys of `Page.timings_ms`. `infer` is the part of the others in which networks worked, a mean over the streams."""
 
 
 @dataclass(frozen=True, slots=True)
