@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import cv2
@@ -20,7 +21,7 @@ from edge_ocr.errors import ConfigError, ImageError, ModelError
 from edge_ocr.geometry import Quad, quad_size
 from edge_ocr.orientation import Verdict
 from edge_ocr.page import STAGES, Line, Page, Reading
-from edge_ocr.reader import Reader
+from edge_ocr.reader import UNDER_WAY, Reader
 from edge_ocr.recognition import Allowed, TimedReading
 from tests.edge_ocr.fakes import drawn, tiny_profile
 
@@ -230,6 +231,34 @@ def test_a_doubtful_line_is_judged_after_its_second_look(
     assert judged == [80.0] * 3
     # All that networks did: nine first looks, six second ones and three verdicts of 1 ms, no two at a time.
     assert recognition.timings_ms["infer"] == pytest.approx(18 / reader._streams)
+
+
+def test_more_requests_than_streams_are_under_way(
+    reader: Reader, notice: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everyone = Barrier(UNDER_WAY * reader._streams)
+    numbers = count()
+
+    def stub(strips: Sequence[Sequence[Image]], allowed: Allowed = None) -> list[TimedReading]:
+        if next(numbers) < everyone.parties:
+            everyone.wait(timeout=60)  # fewer at a time would wait in vain
+        return [TimedReading(Reading("text", 0.95)) for strip in strips for _ in strip]
+
+    monkeypatch.setattr(reader._lines, "read_strips", stub)
+    monkeypatch.setattr(reader._lines, "strip", None)
+    quads = [np.array([[5, 5], [80, 5], [80, 30], [5, 30]], np.float32)] * max(9, everyone.parties)
+    assert [line.text for line in reader.recognize(notice, quads).lines] == ["text"] * len(quads)
+
+
+def test_more_pages_than_streams_are_under_way(reader: Reader, notice: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    everyone = Barrier(UNDER_WAY * reader._streams)
+
+    def page(pixels: Image, *args: object) -> Page:
+        everyone.wait(timeout=60)
+        return Page(pixels.shape[1], pixels.shape[0])
+
+    monkeypatch.setattr(reader, "_page", page)
+    assert len(list(reader.read_many([notice] * everyone.parties))) == everyone.parties
 
 
 def test_lines_that_are_read_closely_get_no_other_look(
