@@ -1,6 +1,7 @@
 """Brokers and subscribers for the tests: a real one in this process, and one that says what a test tells it to."""
 
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -15,6 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 PATIENCE_S = 30.0
 """How long a test waits for what has to happen; not a measure of anything."""
 
+_PORTS = iter(random.sample(range(20_000, 32_768), 10_000))
+
 ACCEPT_311, ACCEPT_5 = b"\x20\x02\x00\x00", b"\x20\x03\x00\x00\x00"
 TAKEN_OVER = b"\xe0\x02\x8e\x00"
 
@@ -27,10 +30,17 @@ def wait_until(is_true: Callable[[], object]) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port where nobody listens, another one with each call, for a server that starts later.
+
+    It lies below those that Linux gives to clients (32768 and more). A client that tries one of those again and again
+    gets it as its own port some day and is connected to itself; what is left of that (TIME_WAIT) then keeps the broker
+    off the port for a minute.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass
