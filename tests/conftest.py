@@ -1,7 +1,9 @@
 """What was left out because something is missing is said loudly, and where all of it has to run, it is a failure."""
 
+import logging
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +12,15 @@ ALL_OF_IT = "EDGE_OCR_ALL_TESTS"
 
 EXCUSES = ("make test-wheel", "not allowed here")
 """In the reasons of tests that are a step of their own, or need rights that no installation gives."""
+
+
+@pytest.fixture(autouse=True)
+def _no_log_outlives_its_test() -> Iterator[None]:
+    """A command's log goes to the stderr of the test that called it, which is closed when the next one logs."""
+    yield
+    for handler in list(logging.root.handlers):
+        if type(handler) is logging.StreamHandler:  # not those of pytest, which derive from it
+            logging.root.removeHandler(handler)
 
 
 @pytest.hookimpl(trylast=True)
