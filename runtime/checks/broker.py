@@ -92,6 +92,7 @@ class _Visit:
         finally:
             with contextlib.suppress(OSError):
                 self._client.disconnect()
+            del self._client  # it knows us by its callbacks, and closes its last sockets when nobody knows it
         if not self._published or self._published[0].is_failure:
             reason = str(self._published[0]).lower() if self._published else "it closed the connection"
             raise PublishError(f"{where}: we may not publish to {self._topic} ({reason}); allow it at the broker")

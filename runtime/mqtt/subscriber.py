@@ -51,6 +51,7 @@ class Subscriber:
     def __exit__(self, *error: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        del self._client  # it knows us by its callbacks, and closes its last sockets when nobody knows it
 
     def next(self, timeout_s: float) -> Arrival | None:
         """The next message, in the order in which they came; None when none comes in time."""

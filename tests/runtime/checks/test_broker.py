@@ -1,5 +1,6 @@
 """Whether a broker lets us in and lets us publish, against one that says what a test tells it to."""
 
+import contextlib
 import socket
 
 import pytest
@@ -9,7 +10,7 @@ from edge_ocr.errors import PublishError
 from runtime.checks import broker as probe
 from runtime.checks.broker import probe_broker
 from runtime.config.kiosk import MqttConfig
-from tests.runtime.mqtt_tools import ACCEPT_311, Script, ScriptedBroker
+from tests.runtime.mqtt_tools import ACCEPT_311, Script, ScriptedBroker, n_open_files, no_garbage_collection, wait_until
 
 TOPIC = "edge-ocr/kiosk/check"
 NOT_AUTHORISED_311, NOT_AUTHORISED_5 = b"\x20\x02\x00\x05", b"\x20\x03\x00\x87\x00"
@@ -64,6 +65,15 @@ def test_an_older_broker_is_spoken_to_in_its_mqtt(to_5: bytes | None) -> None:
 def test_a_broker_that_will_not_have_us_is_told(script: Script, message: str) -> None:
     with ScriptedBroker(script) as broker, pytest.raises(PublishError, match=message):
         probe_broker(MqttConfig(url=url(broker)), TOPIC)
+
+
+@pytest.mark.parametrize("refusal", [pytest.param(0, id="all is well"), pytest.param(NOT_AUTHORISED, id="a failure")])
+def test_it_leaves_no_socket_open(refusal: int) -> None:
+    with ScriptedBroker(Script(refusal=refusal)) as broker, no_garbage_collection():
+        n_before = n_open_files()
+        with contextlib.suppress(PublishError):
+            probe_broker(MqttConfig(url=url(broker)), TOPIC)
+        wait_until(lambda: n_open_files() <= n_before)
 
 
 def test_nobody_there_is_told() -> None:

@@ -1,6 +1,5 @@
 """The publisher against a real broker in this process, and against one that misbehaves as told."""
 
-import gc
 import logging
 import socket
 import ssl
@@ -46,6 +45,8 @@ from tests.runtime.mqtt_tools import (
     ScriptedBroker,
     Subscriber,
     free_port,
+    n_open_files,
+    no_garbage_collection,
     wait_until,
 )
 
@@ -307,14 +308,9 @@ def test_a_broker_that_acknowledges_no_more_is_left_and_said_once(
 
 
 def test_connections_that_ended_leave_no_open_files_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def n_open() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     monkeypatch.setattr(Rivalry, "NEWCOMER_LIMIT", 1000)
-    gc.collect()
-    n_before = n_open()
-    gc.disable()  # it comes by hardly ever in a process with much in it
-    try:
+    with no_garbage_collection():
+        n_before = n_open_files()
         with ScriptedBroker() as broker, running(Node(broker.port)) as node:
             wait_until(lambda: node.publisher.connected)
             for _ in range(10):
@@ -322,9 +318,7 @@ def test_connections_that_ended_leave_no_open_files_behind(monkeypatch: pytest.M
                 broker.hang_up()
                 wait_until(lambda: node.publisher._link not in {None, gone})  # noqa: B023
             # Ours, the broker's end of it, and two of paho's; and the connection before, whose thread may still end.
-            wait_until(lambda: n_open() <= n_before + 9)
-    finally:
-        gc.enable()
+            wait_until(lambda: n_open_files() <= n_before + 9)
 
 
 def test_what_passes_waits_in_bounds_and_goes_nowhere_without_a_broker() -> None:
