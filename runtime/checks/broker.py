@@ -12,6 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_ocr.errors import PublishError
 from runtime.config.kiosk import MqttConfig
+from runtime.mqtt.client import weakly
 from runtime.mqtt.session import tls_context
 
 TIMEOUT_S = 5.0
@@ -59,8 +60,8 @@ class _Visit:
             CallbackAPIVersion.VERSION2, client_id=f"edge-ocr-check-{secrets.token_hex(4)}", protocol=version
         )
         self._client.connect_timeout = TIMEOUT_S
-        self._client.on_connect = self._on_connect
-        self._client.on_publish = self._on_publish
+        self._client.on_connect = weakly(self._on_connect)
+        self._client.on_publish = weakly(self._on_publish)
         if config.username is not None:
             self._client.username_pw_set(config.username, config.read_password())
         context = tls_context(config)
@@ -92,7 +93,6 @@ class _Visit:
         finally:
             with contextlib.suppress(OSError):
                 self._client.disconnect()
-            del self._client  # it knows us by its callbacks, and closes its last sockets when nobody knows it
         if not self._published or self._published[0].is_failure:
             reason = str(self._published[0]).lower() if self._published else "it closed the connection"
             raise PublishError(f"{where}: we may not publish to {self._topic} ({reason}); allow it at the broker")

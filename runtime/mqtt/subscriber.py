@@ -10,6 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_ocr.errors import EdgeOcrError
+from runtime.mqtt.client import weakly
 
 SUBSCRIBE_TIMEOUT_S = 10.0
 
@@ -33,13 +34,12 @@ class Subscriber:
 
     def __init__(self, host: str, port: int, topic: str) -> None:
         self._arrived: SimpleQueue[Arrival] = SimpleQueue()
-        self._subscribed = threading.Event()
+        subscribed = self._subscribed = threading.Event()
         self._address = (host, port)
-        self._topic = topic
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"edge-ocr-watcher-{time.time_ns()}")
-        self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=1)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = self._on_message
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = weakly(self._on_message)
 
     def __enter__(self) -> Self:
         self._client.connect(*self._address)
@@ -51,7 +51,6 @@ class Subscriber:
     def __exit__(self, *error: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-        del self._client  # it knows us by its callbacks, and closes its last sockets when nobody knows it
 
     def next(self, timeout_s: float) -> Arrival | None:
         """The next message, in the order in which they came; None when none comes in time."""

@@ -15,6 +15,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from runtime.mqtt.client import weakly
+
 PATIENCE_S = 30.0
 """How long a test waits for what has to happen; not a measure of anything."""
 
@@ -88,7 +90,7 @@ class Subscriber:
         password: str | None = None,
     ) -> None:
         self.received: list[Received] = []
-        self._subscribed = threading.Event()
+        subscribed = self._subscribed = threading.Event()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"subscriber-{time.time_ns()}",
@@ -96,8 +98,8 @@ class Subscriber:
         )
         self._client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=qos)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = self._keep
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = weakly(self._keep)
         if username is not None:
             self._client.username_pw_set(username, password)
         self._port = port
@@ -112,7 +114,6 @@ class Subscriber:
     def __exit__(self, *error: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-        del self._client  # it knows us by its callbacks, and closes its last sockets when nobody knows it
 
     def wait_subscribed(self) -> "Subscriber":
         wait_until(self._subscribed.is_set)

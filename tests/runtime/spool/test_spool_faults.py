@@ -7,7 +7,6 @@ judged on first arrivals at a subscriber that was never away.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,29 +23,22 @@ from runtime.backoff import Backoff
 from runtime.mqtt.session import WINDOW
 from runtime.spool.outbox import About, Message
 from runtime.spool.spool import Spool
+from tests.runtime.mosquitto import Mosquitto, needs_mosquitto
 from tests.runtime.mqtt_tools import Subscriber, free_port, wait_until
 from tests.runtime.spool.appliance import N_FRAMES, WORDS, frame_code, word
 from tests.runtime.test_appliance import TEXTS, FakeReader, FakeSource, captures, in_background, kiosk, states_of
 
 MIB = 2**20
 ROOT = Path(__file__).parents[3]
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-pytestmark = pytest.mark.skipif(not Path(MOSQUITTO).exists(), reason="needs mosquitto: apt-get install mosquitto")
+pytestmark = needs_mosquitto
 
 Key = tuple[str, str, int]
 """(topic, boot_id, seq): what tells duplicates."""
 
 
-@contextmanager
-def mosquitto(folder: Path, port: int) -> Iterator[None]:
-    settings = folder / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-    process = subprocess.Popen([MOSQUITTO, "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
+def mosquitto(folder: Path) -> Mosquitto:
+    """One that keeps whatever waits for a subscriber."""
+    return Mosquitto(folder, settings=("allow_anonymous true", "max_queued_messages 0"))
 
 
 class Node:
@@ -121,18 +113,18 @@ def in_runs(keys: list[Key]) -> dict[tuple[str, str], list[int]]:
 
 @pytest.mark.parametrize("broker_is_there", [False, True], ids=["without a broker", "while it sends"])
 def test_a_kill_with_a_full_spool_loses_nothing_and_open_texts_are_ended(tmp_path: Path, broker_is_there: bool) -> None:
-    port = free_port()
-    node = Node(tmp_path, port)
+    broker = mosquitto(tmp_path)
+    node = Node(tmp_path, broker.port)
     with node.open_spool() as spool:
         n_filled = fill(spool)
-    with Subscriber(port, "edge-ocr/kiosk/#", wait=False) as subscriber:
+    with Subscriber(broker.port, "edge-ocr/kiosk/#", wait=False) as subscriber:
         if broker_is_there:
-            with mosquitto(tmp_path, port):
+            with broker:
                 subscriber.wait_subscribed()
                 events = run_kill_run(node, subscriber)
         else:
             kill_when_busy(node)
-            with mosquitto(tmp_path, port):
+            with broker:
                 subscriber.wait_subscribed()
                 events = run_and_stop(node, subscriber)
     with node.open_spool() as spool:
@@ -233,13 +225,12 @@ def spool_states(subscriber: Subscriber) -> list[str | None]:
 def test_with_a_full_disk_events_go_on_and_the_status_tells(
     tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
     with (
-        mosquitto(tmp_path, port),
-        Subscriber(port, "edge-ocr/kiosk/#") as subscriber,
+        mosquitto(tmp_path) as broker,
+        Subscriber(broker.port, "edge-ocr/kiosk/#") as subscriber,
         Spool(small_disk / "spool.db", max_bytes=64 * MIB, max_age_s=3600.0) as spool,
     ):
-        subject = busy_appliance(port, spool, monkeypatch)
+        subject = busy_appliance(broker.port, spool, monkeypatch)
         with in_background(subject):
             wait_until(lambda: len(events_at(subscriber)) > 10)
             junk = fill_disk(small_disk)
@@ -260,14 +251,14 @@ def test_with_a_full_disk_events_go_on_and_the_status_tells(
 def test_with_a_full_disk_and_no_broker_what_is_dropped_is_counted(
     tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
+    broker = mosquitto(tmp_path)
     with Spool(small_disk / "spool.db", max_bytes=64 * MIB, max_age_s=3600.0) as spool:
-        subject = busy_appliance(port, spool, monkeypatch)
+        subject = busy_appliance(broker.port, spool, monkeypatch)
         fill_disk(small_disk)
-        with Subscriber(port, "edge-ocr/kiosk/#", wait=False) as subscriber:
+        with Subscriber(broker.port, "edge-ocr/kiosk/#", wait=False) as subscriber:
             with in_background(subject):
                 wait_until(lambda: spool.counts().dropped.get("unspooled", 0) > 50)
-                with mosquitto(tmp_path, port):
+                with broker:
                     subscriber.wait_subscribed()
                     wait_until(lambda: len(events_at(subscriber)) > 50)
                     subject.stop()
